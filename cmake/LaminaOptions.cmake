@@ -1,0 +1,51 @@
+# Compiler settings shared by every target, and the helper that makes one library per folder.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS ON)  # TRY is a statement expression
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+option(LAMINA_BENCH "Build the microbenchmarks" OFF)
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  # The base folder makes paths relative, so that clones in other folders share the cache.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${CCACHE})
+endif()
+
+add_compile_options(-Wall -Wextra -Wno-missing-field-initializers -ffp-contract=off -fno-math-errno
+                    -ffile-prefix-map=${CMAKE_SOURCE_DIR}=.)
+if(LAMINA_SANITIZE)
+  add_compile_options(-fsanitize=${LAMINA_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all -g1)
+  add_link_options(-fsanitize=${LAMINA_SANITIZE})
+endif()
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O1 -g1")
+
+find_package(fmt REQUIRED)
+find_package(Threads REQUIRED)
+
+# lamina_library(NAME DEPENDS...): the sources of src/NAME (this folder and below), one static library lamina_NAME.
+function(lamina_library name)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  list(FILTER sources EXCLUDE REGEX "/isa/")  # one unit per CPU, with flags of its own
+  if(NOT sources)
+    set(sources ${CMAKE_SOURCE_DIR}/cmake/empty.cpp)
+  endif()
+  add_library(lamina_${name} STATIC ${sources})
+  target_include_directories(lamina_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
+  foreach(dependency ${ARGN})
+    target_link_libraries(lamina_${name} PUBLIC ${dependency})
+  endforeach()
+endfunction()
+
+# lamina_test(NAME LABEL SOURCES... LIBS ...): one GoogleTest program, one ctest entry.
+function(lamina_test name)
+  cmake_parse_arguments(T "" "LABEL;TIMEOUT" "SOURCES;LIBS;ARGS" ${ARGN})
+  if(NOT T_TIMEOUT)
+    set(T_TIMEOUT 300)
+  endif()
+  add_executable(${name} ${T_SOURCES})
+  target_link_libraries(${name} PRIVATE ${T_LIBS} GTest::gtest GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE LAMINA_SOURCE_DIR="${CMAKE_SOURCE_DIR}" LAMINA_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  add_test(NAME ${name} COMMAND ${name} ${T_ARGS})
+  set_tests_properties(${name} PROPERTIES LABELS "${T_LABEL}" TIMEOUT ${T_TIMEOUT})
+endfunction()

@@ -1,0 +1,1 @@
+// A folder whose sources are not written yet still is a library.

@@ -1,0 +1,176 @@
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+namespace lamina {
+namespace {
+
+// Closes a descriptor when it goes out of scope.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+std::string FolderOf(const std::string& path) {
+  const auto slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+Result<> WriteAll(int fd, std::string_view content, const std::string& path) {
+  while (!content.empty()) {
+    const ssize_t n = write(fd, content.data(), content.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return Error(ErrnoStatus(errno, "write", path));
+    content.remove_prefix(static_cast<size_t>(n));
+  }
+  return {};
+}
+
+}  // namespace
+
+Status ErrnoStatus(int error, std::string_view action, std::string_view path) {
+  Code code = Code::kUnknown;
+  switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+      code = Code::kNotFound;
+      break;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      code = Code::kPermissionDenied;
+      break;
+    case EEXIST:
+      code = Code::kAlreadyExists;
+      break;
+    case ENOSPC:
+    case EDQUOT:
+    case ENOMEM:
+    case EMFILE:
+    case ENFILE:
+      code = Code::kResourceExhausted;
+      break;
+    case EISDIR:
+    case EINVAL:
+    case ENAMETOOLONG:
+    case ELOOP:
+      code = Code::kInvalidArgument;
+      break;
+    default:
+      break;
+  }
+  return Status(code, fmt::format("cannot {} {}: {}", action, path, strerror(error)));
+}
+
+Result<MappedFile> MappedFile::Open(const std::string& path) {
+  Descriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (fd.get() < 0) return Error(ErrnoStatus(errno, "open", path));
+  struct stat info;
+  if (fstat(fd.get(), &info) != 0) return Error(ErrnoStatus(errno, "read", path));
+  if (!S_ISREG(info.st_mode))
+    return Error(Code::kInvalidArgument, "{} is not a regular file", path);
+  if (info.st_size == 0) return Error(Code::kInvalidArgument, "{} is empty", path);
+  const auto n_bytes = static_cast<size_t>(info.st_size);
+  void* data = mmap(nullptr, n_bytes, PROT_READ, MAP_PRIVATE, fd.get(), 0);
+  if (data == MAP_FAILED) return Error(ErrnoStatus(errno, "map", path));
+  MappedFile file;
+  file.data_ = static_cast<const uint8_t*>(data);
+  file.n_bytes_ = n_bytes;
+  return file;
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), n_bytes_(std::exchange(other.n_bytes_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(n_bytes_, other.n_bytes_);
+  return *this;
+}
+
+MappedFile::~MappedFile() {
+  if (data_) munmap(const_cast<uint8_t*>(data_), n_bytes_);
+}
+
+void MappedFile::DropPages(uint64_t offset, uint64_t n_bytes) const {
+  if (offset > n_bytes_ || n_bytes > n_bytes_ - offset) return;
+  const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  const uint64_t begin = (offset + page - 1) / page * page;
+  const uint64_t end = (offset + n_bytes) / page * page;
+  if (begin < end) madvise(const_cast<uint8_t*>(data_) + begin, end - begin, MADV_DONTNEED);
+}
+
+Result<std::string> ReadFile(const std::string& path, uint64_t max_bytes) {
+  Descriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (fd.get() < 0) return Error(ErrnoStatus(errno, "open", path));
+  struct stat info;
+  if (fstat(fd.get(), &info) != 0) return Error(ErrnoStatus(errno, "read", path));
+  if (!S_ISREG(info.st_mode))
+    return Error(Code::kInvalidArgument, "{} is not a regular file", path);
+  std::string content;
+  char buffer[65536];
+  for (;;) {
+    const ssize_t n = read(fd.get(), buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return Error(ErrnoStatus(errno, "read", path));
+    if (n == 0) return content;
+    if (content.size() + static_cast<size_t>(n) > max_bytes) {
+      return Error(Code::kResourceExhausted, "{} is larger than {} bytes", path, max_bytes);
+    }
+    content.append(buffer, static_cast<size_t>(n));
+  }
+}
+
+Result<> WriteFileAtomically(const std::string& path, std::string_view content) {
+  std::string temporary = path + ".XXXXXX";
+  {
+    Descriptor fd(mkostemp(temporary.data(), O_CLOEXEC));
+    if (fd.get() < 0) return Error(ErrnoStatus(errno, "create", temporary));
+    auto written = WriteAll(fd.get(), content, path);
+    if (written && (fchmod(fd.get(), 0644) != 0 || fsync(fd.get()) != 0)) {
+      written = Error(ErrnoStatus(errno, "write", path));
+    }
+    if (!written) {
+      unlink(temporary.c_str());
+      return written;
+    }
+  }
+  if (rename(temporary.c_str(), path.c_str()) != 0) {
+    const Status status = ErrnoStatus(errno, "replace", path);
+    unlink(temporary.c_str());
+    return Error(status);
+  }
+  Descriptor folder(open(FolderOf(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (folder.get() < 0 || fsync(folder.get()) != 0) {
+    return Error(ErrnoStatus(errno, "sync", FolderOf(path)));
+  }
+  return {};
+}
+
+Result<> MakeFolders(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) return Error(ErrnoStatus(error.value(), "create", path));
+  return {};
+}
+
+}  // namespace lamina

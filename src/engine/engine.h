@@ -1,0 +1,75 @@
+// The engine: requests in, tokens out, advanced by steps that rows of many sequences share.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/thread_pool.h"
+#include "engine/sampler.h"
+#include "model/model.h"
+#include "text/tokenizer.h"
+
+namespace lamina::engine {
+
+struct GenerateOptions {
+  SamplerOptions sampler;
+  int64_t max_tokens = -1;        ///< -1 = until the context is full.
+  std::vector<std::string> stop;  ///< The answer ends before the first of these texts.
+  bool ignore_eos = false;        ///< Go on after an end-of-generation token.
+};
+
+enum class FinishReason { kStop, kLength, kCancelled, kError };
+const char* FinishReasonName(FinishReason reason);  ///< "stop", "length", "cancelled", "error".
+
+struct Timings {
+  int64_t n_prompt_tokens = 0, n_cached_tokens = 0, n_generated_tokens = 0;
+  double prefill_ms = 0, decode_ms = 0;  ///< Wall time of the steps that worked on this request.
+};
+
+/// What a request reports. Calls come from the thread that drives Step(), in order; OnFinish is the
+/// last. A callback must not call the engine.
+class TokenSink {
+ public:
+  virtual ~TokenSink() = default;
+  /// Text that became final: whole UTF-8 sequences, nothing that may still turn into a stop text.
+  virtual void OnText(std::string_view text, int32_t token) = 0;
+  virtual void OnFinish(FinishReason reason, const Status& status, const Timings& timings) = 0;
+};
+
+struct EngineOptions {
+  int64_t prefill_chunk = 512;  ///< Most rows of prompt in one step.
+  int max_sequences = 16;       ///< Requests that run at once; more wait in order.
+  int64_t context = 0;          ///< Most tokens per sequence; 0 = min(4096, the model's).
+};
+
+using RequestId = uint64_t;
+
+/// Continuous batching over one model. Submit and Cancel are safe from any thread; Step belongs to
+/// one.
+class Engine {
+ public:
+  static Result<std::unique_ptr<Engine>> Create(std::shared_ptr<const model::Model> model,
+                                                std::shared_ptr<const text::Tokenizer> tokenizer,
+                                                ThreadPool& pool, const EngineOptions& options);
+  virtual ~Engine() = default;
+
+  /// Queues a request. Errors: kInvalidArgument names the option; kOutOfRange where the prompt does
+  /// not fit the context. `sink` must live until OnFinish.
+  virtual Result<RequestId> Submit(std::vector<int32_t> prompt, const GenerateOptions& options,
+                                   TokenSink* sink) = 0;
+  /// Ends a request at the next layer; OnFinish(kCancelled) follows. Unknown ids are ignored.
+  virtual void Cancel(RequestId id) = 0;
+  /// One step of the model for whatever is queued. False where there was nothing to do.
+  virtual bool Step() = 0;
+  virtual const model::Model& model() const = 0;
+  virtual const text::Tokenizer& tokenizer() const = 0;
+  virtual int64_t context() const = 0;
+};
+
+}  // namespace lamina::engine
