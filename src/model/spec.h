@@ -37,7 +37,12 @@ struct LayerSpec {
   int rope = -1;                ///< Index into ModelSpec::ropes; -1 = none.
   float attention_scale = 0;    ///< Multiplies q . k.
   float attention_softcap = 0;  ///< 0 = none.
-  int kv_from_layer = -1;       ///< Shares keys and values of this earlier layer; -1 = its own.
+  bool qk_norm = false;         ///< RMS norm of every query and key head, before the rotation.
+  bool value_norm = false;      ///< RMS norm without weights of every value head.
+  /// The query projection gives [query | gate] per head; sigmoid(gate) multiplies the head's
+  /// output.
+  bool output_gate = false;
+  int kv_from_layer = -1;  ///< Shares keys and values of this earlier layer; -1 = its own.
   // Feed-forward: dense, or experts.
   int d_ff = 0;
   Activation activation = Activation::kSilu;
@@ -61,6 +66,9 @@ struct ModelSpec {
   std::vector<LayerSpec> layers;
   // Gated delta-net and short convolution widths, where layers have them.
   int conv_kernel = 0, n_k_heads = 0, n_v_heads = 0, d_k_head = 0, d_v_head = 0;
+  /// Value head v reads key head v % n_k_heads (GGUF's order) instead of v / (n_v_heads /
+  /// n_k_heads).
+  bool v_heads_tiled = false;
   int d_per_layer_input = 0;  ///< Gemma 4; 0 = none.
 };
 
