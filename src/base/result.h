@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <tl/expected.hpp>
+#include <type_traits>
 #include <utility>
 
 #include "base/status.h"
@@ -18,6 +19,11 @@ class [[nodiscard]] Result : public tl::expected<T, Status> {
   using Base::Base;
 
   Status status() const { return this->has_value() ? Status() : this->error(); }
+
+  /// What TRY yields: the value moved out, nothing for Result<>. Only where there is one.
+  T Take() && {
+    if constexpr (!std::is_void_v<T>) return std::move(**this);
+  }
 };
 
 /// An error whose message is formatted: `return Error(Code::kNotFound, "no model {}", name);`
@@ -40,5 +46,5 @@ inline tl::unexpected<Status> Error(Status status) {
     auto&& lamina_try_result = (__VA_ARGS__);                                          \
     if (!lamina_try_result.has_value())                                                \
       return ::tl::unexpected<::lamina::Status>(std::move(lamina_try_result).error()); \
-    std::move(lamina_try_result).value();                                              \
+    std::move(lamina_try_result).Take();                                               \
   })
