@@ -7,23 +7,18 @@
 
 namespace lamina::model {
 
-enum class RopeLayout {
-  kNone,
-  kHalves,
-  kAdjacent
-};  ///< NeoX halves (i, i + n/2) or pairs (2i, 2i + 1).
 enum class Activation { kSilu, kGeluTanh };
 enum class Mixer { kAttention, kGatedDeltaNet, kShortConv };
 
-/// Rotary embedding of one layer. Frequencies are computed once, in double, when the model loads.
+/// Rotary embedding of one layer: pairs (i, i + n_rot / 2) of a head turn together. Where GGUF
+/// orders heads for pairs (2i, 2i + 1), the tensor plan orders their rows back.
 struct RopeSpec {
-  RopeLayout layout = RopeLayout::kHalves;
   int n_rot = 0;  ///< Rotated dimensions of a head; 0 = none.
   double theta = 10000.0;
   double linear_factor = 1.0;        ///< Positions are divided by it.
   std::vector<float> freq_divisors;  ///< [n_rot / 2] or empty: each frequency is divided by it.
   std::vector<float> long_divisors;  ///< Used instead once a sequence outgrows original_context.
-  int64_t original_context = 0;      ///< 0 = no change of factors.
+  int64_t original_context = 0;      ///< Of YaRN and long_divisors.
   float magnitude = 1.0f;            ///< Multiplies cos and sin.
   // YaRN (arXiv:2309.00071); factor 0 = off.
   double yarn_factor = 0.0, yarn_beta_fast = 32.0, yarn_beta_slow = 1.0;
@@ -64,11 +59,10 @@ struct ModelSpec {
   int64_t query_log_original = 0;
   std::vector<RopeSpec> ropes;
   std::vector<LayerSpec> layers;
+  bool tied_head = false;  ///< The head is the embedding, whatever else the file holds.
   // Gated delta-net and short convolution widths, where layers have them.
+  // Value head v reads key head v % n_k_heads; the tensor plan orders Hugging Face's rows so.
   int conv_kernel = 0, n_k_heads = 0, n_v_heads = 0, d_k_head = 0, d_v_head = 0;
-  /// Value head v reads key head v % n_k_heads (GGUF's order) instead of v / (n_v_heads /
-  /// n_k_heads).
-  bool v_heads_tiled = false;
   int d_per_layer_input = 0;  ///< Gemma 4; 0 = none.
 };
 
