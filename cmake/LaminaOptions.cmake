@@ -20,6 +20,16 @@ endif()
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
 set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O1 -g1")
 
+# Fuzz targets: clang alone has libFuzzer; its own coverage shows which lines a run has reached.
+option(LAMINA_FUZZ "Build the fuzz targets (clang)" OFF)
+if(LAMINA_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    message(FATAL_ERROR "LAMINA_FUZZ needs clang: cmake --preset fuzz")
+  endif()
+  add_compile_options(-fsanitize=fuzzer-no-link -fprofile-instr-generate -fcoverage-mapping)
+  add_link_options(-fprofile-instr-generate)
+endif()
+
 find_package(fmt REQUIRED)
 find_package(Threads REQUIRED)
 
@@ -38,8 +48,13 @@ function(lamina_library name)
 endfunction()
 
 # lamina_test(NAME LABEL SOURCES... LIBS ...): one GoogleTest program, one ctest entry.
+# LAMINA_TEST_LABELS, a regular expression, leaves programs of other labels out of the build.
+set(LAMINA_TEST_LABELS "." CACHE STRING "Labels of the tests to build")
 function(lamina_test name)
   cmake_parse_arguments(T "" "LABEL;TIMEOUT" "SOURCES;LIBS;ARGS" ${ARGN})
+  if(NOT T_LABEL MATCHES "${LAMINA_TEST_LABELS}")
+    return()
+  endif()
   if(NOT T_TIMEOUT)
     set(T_TIMEOUT 300)
   endif()
@@ -49,3 +64,21 @@ function(lamina_test name)
   add_test(NAME ${name} COMMAND ${name} ${T_ARGS})
   set_tests_properties(${name} PROPERTIES LABELS "${T_LABEL}" TIMEOUT ${T_TIMEOUT})
 endfunction()
+
+# lamina_fuzz(NAME SOURCES... LIBS... SEEDS folder COVERS regex): a libFuzzer target; nothing without LAMINA_FUZZ.
+# SEEDS: first inputs. COVERS: the source files whose reached lines tools/fuzz.sh reports.
+function(lamina_fuzz name)
+  if(NOT LAMINA_FUZZ)
+    return()
+  endif()
+  cmake_parse_arguments(F "" "SEEDS;COVERS" "SOURCES;LIBS" ${ARGN})
+  add_executable(${name} ${F_SOURCES})
+  target_link_libraries(${name} PRIVATE ${F_LIBS})
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/fuzz/${name}.target CONTENT "${F_SEEDS}\n${F_COVERS}\n")
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+  add_dependencies(fuzz_targets ${name})
+endfunction()
+if(LAMINA_FUZZ)
+  add_custom_target(fuzz_targets)
+endif()
