@@ -81,7 +81,7 @@ Result<> OpenRest(const SplitName& name, uint64_t n_expected_tensors, ModelSourc
                    "{}: split.no is {} and split.count {}, but its name says {} of {}", path,
                    fields->number, fields->count, number, name.count);
     }
-    TRY(builder.AddFile(std::move(part.file), path, std::move(part.gguf.tensors)));
+    builder.AddFile(std::move(part.file), path, std::move(part.gguf.tensors));
   }
   const uint64_t n_tensors = builder.source->tensors().size();
   if (n_expected_tensors != 0 && n_tensors != n_expected_tensors) {
@@ -89,7 +89,7 @@ Result<> OpenRest(const SplitName& name, uint64_t n_expected_tensors, ModelSourc
                  "{}: split.tensors.count is {}, but the {} files hold {} tensors", name.PathOf(1),
                  n_expected_tensors, name.count, n_tensors);
   }
-  return {};
+  return builder.IndexNames();
 }
 
 }  // namespace
@@ -101,8 +101,8 @@ Result<> OpenGguf(const std::string& path, ModelSourceBuilder& builder) {
   const auto n_expected_tensors = part.gguf.metadata.GetUintOr("split.tensors.count", 0);
   if (!n_expected_tensors) return Error(n_expected_tensors.error().Prefixed(path));
   builder.metadata() = std::move(part.gguf.metadata);
-  TRY(builder.AddFile(std::move(part.file), path, std::move(part.gguf.tensors)));
-  if (fields->count == 1) return {};
+  builder.AddFile(std::move(part.file), path, std::move(part.gguf.tensors));
+  if (fields->count == 1) return builder.IndexNames();
 
   const auto name = ParseSplitName(path);
   if (!name || name->count != fields->count) {

@@ -21,8 +21,7 @@ const Tensor* ModelSource::Find(std::string_view name) const {
   return &tensors_[*it];
 }
 
-Result<> ModelSourceBuilder::AddFile(MappedFile file, std::string path,
-                                     std::vector<Tensor> tensors) {
+void ModelSourceBuilder::AddFile(MappedFile file, std::string path, std::vector<Tensor> tensors) {
   for (Tensor& tensor : tensors) tensor.file = static_cast<int>(source->files_.size());
   source->files_.push_back(std::move(file));
   source->file_paths_.push_back(std::move(path));
@@ -31,7 +30,6 @@ Result<> ModelSourceBuilder::AddFile(MappedFile file, std::string path,
   } else {
     std::move(tensors.begin(), tensors.end(), std::back_inserter(source->tensors_));
   }
-  return {};
 }
 
 Result<> ModelSourceBuilder::IndexNames() {
@@ -67,7 +65,6 @@ Result<std::unique_ptr<const ModelSource>> ModelSource::Open(const std::string& 
       source->kind_ = Kind::kGguf;
       TRY(OpenGguf(path, builder));
     }
-    TRY(builder.IndexNames());
     return std::unique_ptr<const ModelSource>(std::move(source));
   });
 }

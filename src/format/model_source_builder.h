@@ -13,7 +13,7 @@ struct ModelSourceBuilder {
   ModelSource* source;
 
   /// Appends a file and its tensors, whose `file` it sets.
-  Result<> AddFile(MappedFile file, std::string path, std::vector<Tensor> tensors);
+  void AddFile(MappedFile file, std::string path, std::vector<Tensor> tensors);
   /// After the last file. Errors: a tensor in two files.
   Result<> IndexNames();
 
