@@ -1,0 +1,51 @@
+#include "kernels/dispatch.h"
+
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "kernels/cpu.h"
+
+namespace lamina::kernels {
+
+// isa_list.inc is made from src/kernels/isa.cmake: LAMINA_ISA_ROW(name, predicate over `cpu`), best
+// first.
+#define LAMINA_ISA_ROW(name, predicate) extern const Table kTable_##name##_;
+#include "kernels/isa_list.inc"
+#undef LAMINA_ISA_ROW
+
+std::span<const Table* const> Available() {
+  static const std::vector<const Table*> kAvailable = [] {
+    [[maybe_unused]] const Cpu cpu = DetectCpu();
+    std::vector<const Table*> tables;
+#define LAMINA_ISA_ROW(name, predicate) \
+  if (predicate) tables.push_back(&kTable_##name##_);
+#include "kernels/isa_list.inc"
+#undef LAMINA_ISA_ROW
+    return tables;
+  }();
+  return kAvailable;
+}
+
+Result<const Table*> Select(std::string_view isa) {
+  const char* variable = std::getenv("LAMINA_ISA");
+  const bool from_environment = isa.empty() && variable != nullptr;
+  if (from_environment) isa = variable;
+  if (isa.empty()) return Available().front();
+  std::string names;
+  for (const Table* table : Available()) {
+    if (isa == table->isa) return table;
+    if (!names.empty()) names += ", ";
+    names += table->isa;
+  }
+  return Error(Code::kInvalidArgument,
+               "{} \"{}\" is not an instruction set of this machine; it has: {}",
+               from_environment ? "LAMINA_ISA" : "isa", isa, names);
+}
+
+int64_t ScratchBytes(int64_t n_cols) {
+  // Per 32 inputs and panel: 512 bytes of weights, 2 scales and 2 minima of 64 bytes; two panels.
+  return (n_cols + 31) / 32 * 2 * (512 + 4 * 64);
+}
+
+}  // namespace lamina::kernels

@@ -1,0 +1,276 @@
+// Matrix products over panels, for any Simd (quant/simd_scalar.h) and any weight type.
+//
+// The arithmetic of one output is fixed: per block of 32 inputs (and half of it, where the type has
+// two scales) an exact integer sum, then f = fma(min, scale * sum of inputs, f) where the type has
+// a minimum, then f = fma(float(integer sum), weight scale * input scale, f), blocks in order of k.
+// Every tile below computes just that, so its shape is a matter of speed alone.
+#pragma once
+
+#include <stdint.h>
+
+#include "kernels/table.h"
+#include "quant/panel.h"
+#include "quant/unroll.h"
+
+namespace lamina::kernels {
+namespace {
+
+using quant::kRows;
+using quant::Unroll;
+
+// Memory latency is hidden by asking for the panel's bytes this far ahead; 8 KiB measured best.
+constexpr int64_t kPrefetchBytes = 8192;
+
+// The scratch of an expanded panel: weights as bytes [n_blocks][8][64], then scales
+// [n_blocks * halves][16] f32, then minima likewise.
+template <class Q>
+constexpr int64_t ExpandedBytes(int64_t n_blocks) {
+  return n_blocks * (512 + 64 * Q::kHalves * (Q::kHasMin ? 2 : 1));
+}
+
+/// Reads a panel as it is packed; scales are expanded a group of blocks at a time.
+template <class S, class Q>
+struct PackedPanel {
+  static constexpr bool kPrefetch = true;
+  static constexpr int kScales = Q::kBlocksPerGroup * Q::kHalves * kRows;
+  const uint8_t* panel;
+  int64_t n_blocks;
+  const uint8_t* planes;
+  const float* block_scale;
+  const float* block_min;
+  alignas(64) float scale[kScales];
+  alignas(64) float min[kScales];
+
+  LAMINA_INLINE void Init(const uint8_t* packed, int64_t n) {
+    panel = packed;
+    n_blocks = n;
+  }
+  LAMINA_INLINE void Enter(int64_t b) {
+    if (b % Q::kBlocksPerGroup == 0) Q::template LoadScales<S>(panel, b, n_blocks, scale, min);
+    const int64_t index = b % Q::kBlocksPerGroup * Q::kHalves * kRows;
+    block_scale = scale + index;
+    block_min = min + index;
+    planes = panel + Q::WeightOffset(b, n_blocks);
+    for (int i = 0; i <= Q::Planes::kBytes; i += 64) S::Prefetch(planes + kPrefetchBytes + i);
+  }
+  template <int kStep>
+  LAMINA_INLINE typename S::U8 Weights() const {
+    return Q::template Load<S, kStep>(planes);
+  }
+};
+
+/// Reads what Expand wrote.
+template <class S, class Q>
+struct ExpandedPanel {
+  const uint8_t* bytes;
+  const float* scales;
+  const float* mins;
+  const uint8_t* planes;
+  const float* block_scale;
+  const float* block_min;
+
+  LAMINA_INLINE void Init(const uint8_t* expanded, int64_t n_blocks) {
+    bytes = expanded;
+    scales = reinterpret_cast<const float*>(expanded + 512 * n_blocks);
+    mins = scales + n_blocks * Q::kHalves * kRows;
+  }
+  LAMINA_INLINE void Enter(int64_t b) {
+    planes = bytes + 512 * b;
+    block_scale = scales + b * Q::kHalves * kRows;
+    block_min = mins + b * Q::kHalves * kRows;
+  }
+  template <int kStep>
+  LAMINA_INLINE typename S::U8 Weights() const {
+    return S::LoadBytes(planes + 64 * kStep);
+  }
+};
+
+template <class S, class Q>
+__attribute__((noinline)) void Expand(const uint8_t* panel, int64_t n_blocks, uint8_t* out) {
+  float* scales = reinterpret_cast<float*>(out + 512 * n_blocks);
+  float* mins = scales + n_blocks * Q::kHalves * kRows;
+  for (int64_t b = 0; b < n_blocks; b += Q::kBlocksPerGroup) {
+    const int64_t index = b * Q::kHalves * kRows;
+    Q::template LoadScales<S>(panel, b, n_blocks, scales + index, mins + index);
+  }
+  for (int64_t b = 0; b < n_blocks; ++b, out += 512) {
+    const uint8_t* planes = panel + Q::WeightOffset(b, n_blocks);
+    for (int i = 0; i < Q::Planes::kBytes; i += 64) S::Prefetch(planes + kPrefetchBytes + i);
+    Unroll<0, 8>([&](auto step) LAMINA_INLINE_LAMBDA {
+      constexpr int kStep = decltype(step)::value;
+      S::StoreBytes(out + 64 * kStep, Q::template Load<S, kStep>(planes));
+    });
+  }
+}
+
+/// kP panels times kT rows. Panel p starts at panels + p * panel_stride; y as in MatmulArgs.
+template <class S, class Q, template <class, class> class Panel, int kP, int kT>
+__attribute__((noinline)) void Tile(const uint8_t* panels, int64_t panel_stride, int64_t n_blocks,
+                                    const ActBlock* x, int64_t x_stride, float* y, int64_t y_stride,
+                                    bool accumulate) {
+  using F32 = typename S::F32;
+  constexpr int kSteps = 8 / Q::kHalves;
+  using Sum = typename S::template Sum<Q::kMax, kSteps>;
+  Panel<S, Q> panel[kP];
+  F32 f[kP][kT];
+  Unroll<0, kP>([&](auto p) LAMINA_INLINE_LAMBDA {
+    panel[p].Init(panels + p * panel_stride, n_blocks);
+    Unroll<0, kT>([&](auto t) LAMINA_INLINE_LAMBDA { f[p][t] = S::SetF32(0.0f); });
+  });
+  for (int64_t b = 0; b < n_blocks; ++b, ++x) {
+    Unroll<0, kP>([&](auto p) LAMINA_INLINE_LAMBDA { panel[p].Enter(b); });
+    Unroll<0, Q::kHalves>([&](auto half) LAMINA_INLINE_LAMBDA {
+      constexpr int kHalf = decltype(half)::value;
+      Sum sum[kP][kT];
+      Unroll<0, kT>([&](auto t) LAMINA_INLINE_LAMBDA {
+        int32_t start = 0;
+        if constexpr (Q::kBiasShift >= 0 && S::template kBiased<Q::kMax>) {
+          const ActBlock& block = x[t * x_stride];
+          start = (Q::kHalves == 2 ? block.neg_sum16[kHalf] : block.neg_sum) *
+                  (1 << (Q::kBiasShift < 0 ? 0 : Q::kBiasShift));
+        }
+        Unroll<0, kP>([&](auto p) LAMINA_INLINE_LAMBDA { sum[p][t].Start(start); });
+      });
+      Unroll<0, kSteps>([&](auto i) LAMINA_INLINE_LAMBDA {
+        // Without halves steps go 0, 4, 1, 5, ...: the two nibbles of one load side by side.
+        constexpr int kI = decltype(i)::value;
+        constexpr int kStep = Q::kHalves == 2 ? kHalf * 4 + kI : kI / 2 + 4 * (kI & 1);
+        decltype(S::template Prepare<Q::kMax>(panel[0].template Weights<kStep>())) w[kP];
+        Unroll<0, kP>([&](auto p) LAMINA_INLINE_LAMBDA {
+          w[p] = S::template Prepare<Q::kMax>(panel[p].template Weights<kStep>());
+        });
+        Unroll<0, kT>([&](auto t) LAMINA_INLINE_LAMBDA {
+          const auto inputs = S::Broadcast(x[t * x_stride].q + 4 * kStep);
+          Unroll<0, kP>([&](auto p)
+                            LAMINA_INLINE_LAMBDA { sum[p][t].template Add<kI>(w[p], inputs); });
+        });
+      });
+      Unroll<0, kT>([&](auto t) LAMINA_INLINE_LAMBDA {
+        const ActBlock& block = x[t * x_stride];
+        Unroll<0, kP>([&](auto p) LAMINA_INLINE_LAMBDA {
+          F32 acc = f[p][t];
+          if constexpr (Q::kHasMin) {
+            const float input_sum =
+                Q::kHalves == 2 ? block.scale * float(-block.neg_sum16[kHalf]) : block.scale_sum;
+            acc = S::Fma(S::LoadF32(panel[p].block_min + kRows * kHalf), S::SetF32(input_sum), acc);
+          }
+          const F32 scale =
+              S::Mul(S::LoadF32(panel[p].block_scale + kRows * kHalf), S::SetF32(block.scale));
+          f[p][t] = S::Fma(S::ToF32(sum[p][t].Total()), scale, acc);
+        });
+      });
+    });
+  }
+  Unroll<0, kT>([&](auto t) LAMINA_INLINE_LAMBDA {
+    Unroll<0, kP>([&](auto p) LAMINA_INLINE_LAMBDA {
+      float* out = y + t * y_stride + p * kRows;
+      S::StoreF32(out, accumulate ? S::AddF32(S::LoadF32(out), f[p][t]) : f[p][t]);
+    });
+  });
+}
+
+/// All rows against kP panels: tiles of kMaxT rows, then one of the rest.
+template <class S, class Q, template <class, class> class Panel, int kP, int kMaxT>
+LAMINA_INLINE void Tiles(const MatmulArgs& m, const uint8_t* panels, int64_t panel_stride,
+                         float* y) {
+  const int64_t n_blocks = m.n_cols / 32;
+  int64_t row = 0;
+  for (; row + kMaxT <= m.n_rows; row += kMaxT) {
+    Tile<S, Q, Panel, kP, kMaxT>(panels, panel_stride, n_blocks, m.x_int8 + row * m.x_stride,
+                                 m.x_stride, y + row * m.y_stride, m.y_stride, m.accumulate);
+  }
+  const int64_t n_left = m.n_rows - row;
+  Unroll<1, kMaxT>([&](auto t) LAMINA_INLINE_LAMBDA {
+    constexpr int kT = decltype(t)::value;
+    if (n_left == kT) {
+      Tile<S, Q, Panel, kP, kT>(panels, panel_stride, n_blocks, m.x_int8 + row * m.x_stride,
+                                m.x_stride, y + row * m.y_stride, m.y_stride, m.accumulate);
+    }
+  });
+}
+
+template <class S, class Q>
+void MatmulInt8(const MatmulArgs& m) {
+  if (m.n_rows < S::kMinRowsToExpand) {
+    for (int64_t panel = m.panel_begin; panel < m.panel_end; ++panel) {
+      Tiles<S, Q, PackedPanel, 1, 4>(m, m.panels + panel * m.panel_bytes, 0, m.y + panel * kRows);
+    }
+    return;
+  }
+  constexpr int kP = S::kTilePanels;
+  const int64_t n_blocks = m.n_cols / 32;
+  const int64_t stride = ExpandedBytes<Q>(n_blocks);
+  for (int64_t panel = m.panel_begin; panel < m.panel_end;) {
+    const int n_panels = m.panel_end - panel < kP ? 1 : kP;
+    for (int p = 0; p < n_panels; ++p) {
+      Expand<S, Q>(m.panels + (panel + p) * m.panel_bytes, n_blocks, m.scratch + p * stride);
+    }
+    float* y = m.y + panel * kRows;
+    if (n_panels == kP) {
+      Tiles<S, Q, ExpandedPanel, kP, S::kTileRows>(m, m.scratch, stride, y);
+    } else {
+      Tiles<S, Q, ExpandedPanel, 1, S::kTileRows>(m, m.scratch, stride, y);
+    }
+    panel += n_panels;
+  }
+}
+
+/// Float types: each output is one chain of FMAs over k = 0, 1, ...
+template <class S, class Q, int kP, int kT>
+__attribute__((noinline)) void FloatTile(const uint8_t* panels, int64_t panel_bytes, int64_t n_cols,
+                                         const float* x, int64_t x_stride, float* y,
+                                         int64_t y_stride, bool accumulate) {
+  using F32 = typename S::F32;
+  F32 f[kP][kT];
+  Unroll<0, kP * kT>([&](auto i) LAMINA_INLINE_LAMBDA { f[i / kT][i % kT] = S::SetF32(0.0f); });
+  for (int64_t k = 0; k < n_cols; ++k) {
+    F32 w[kP];
+    Unroll<0, kP>([&](auto p) LAMINA_INLINE_LAMBDA {
+      const uint8_t* step = panels + p * panel_bytes + k * Q::kStepBytes;
+      if constexpr (kT <= 2) S::Prefetch(step + kPrefetchBytes);
+      w[p] = Q::template Load<S>(step);
+    });
+    Unroll<0, kT>([&](auto t) LAMINA_INLINE_LAMBDA {
+      const F32 input = S::SetF32(x[t * x_stride + k]);
+      Unroll<0, kP>([&](auto p) LAMINA_INLINE_LAMBDA { f[p][t] = S::Fma(w[p], input, f[p][t]); });
+    });
+  }
+  Unroll<0, kP * kT>([&](auto i) LAMINA_INLINE_LAMBDA {
+    constexpr int kPanel = i / kT, kRow = i % kT;
+    float* out = y + kRow * y_stride + kPanel * kRows;
+    S::StoreF32(out, accumulate ? S::AddF32(S::LoadF32(out), f[kPanel][kRow]) : f[kPanel][kRow]);
+  });
+}
+
+template <class S, class Q>
+void MatmulFloat(const MatmulArgs& m) {
+  constexpr int kMaxT = S::kFloatTileRows;
+  for (int64_t panel = m.panel_begin; panel < m.panel_end; ++panel) {
+    const uint8_t* weights = m.panels + panel * m.panel_bytes;
+    float* y = m.y + panel * kRows;
+    int64_t row = 0;
+    for (; row + kMaxT <= m.n_rows; row += kMaxT) {
+      FloatTile<S, Q, 1, kMaxT>(weights, 0, m.n_cols, m.x_f32 + row * m.x_stride, m.x_stride,
+                                y + row * m.y_stride, m.y_stride, m.accumulate);
+    }
+    Unroll<1, kMaxT>([&](auto t) LAMINA_INLINE_LAMBDA {
+      constexpr int kT = decltype(t)::value;
+      if (m.n_rows - row == kT) {
+        FloatTile<S, Q, 1, kT>(weights, 0, m.n_cols, m.x_f32 + row * m.x_stride, m.x_stride,
+                               y + row * m.y_stride, m.y_stride, m.accumulate);
+      }
+    });
+  }
+}
+
+template <class S, class Q>
+LAMINA_INLINE void Matmul(const MatmulArgs& m) {
+  if constexpr (Q::kIsFloat) {
+    MatmulFloat<S, Q>(m);
+  } else {
+    MatmulInt8<S, Q>(m);
+  }
+}
+
+}  // namespace
+}  // namespace lamina::kernels

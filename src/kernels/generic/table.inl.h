@@ -1,0 +1,60 @@
+// The end of kernels/isa/<name>.cpp. CMake compiles that file once per weight type, with
+// LAMINA_UNIT_TYPE set, for that type's matrix product alone, and once without, for the table.
+// LAMINA_ISA names the CPU.
+#include "kernels/table.h"
+#include "quant/all_types.h"
+
+#define LAMINA_JOIN_(a, b, c) a##_##b##_##c
+#define LAMINA_JOIN(a, b, c) LAMINA_JOIN_(a, b, c)
+#define LAMINA_STRING_(a) #a
+#define LAMINA_STRING(a) LAMINA_STRING_(a)
+
+#ifdef LAMINA_UNIT_TYPE
+
+#include "kernels/generic/matmul.inl.h"
+
+namespace lamina::kernels {
+void LAMINA_JOIN(Matmul, LAMINA_ISA, LAMINA_UNIT_TYPE)(const MatmulArgs& m) noexcept {
+  Matmul<Simd, quant::LAMINA_UNIT_TYPE>(m);
+}
+}  // namespace lamina::kernels
+
+#else
+
+#if __has_include("kernels/generic/vector.inl.h")
+#include "kernels/generic/vector.inl.h"
+#endif
+#if __has_include("kernels/generic/attention.inl.h")
+#include "kernels/generic/attention.inl.h"
+#endif
+
+namespace lamina::kernels {
+#define LAMINA_DECLARE(type) \
+  void LAMINA_JOIN(Matmul, LAMINA_ISA, type)(const MatmulArgs& m) noexcept;
+LAMINA_QUANT_TYPES(LAMINA_DECLARE)
+#undef LAMINA_DECLARE
+
+namespace {
+#define LAMINA_ROW(type) &LAMINA_JOIN(Matmul, LAMINA_ISA, type),
+constexpr MatmulFn kMatmul[] = {LAMINA_QUANT_TYPES(LAMINA_ROW)};
+#undef LAMINA_ROW
+}  // namespace
+
+extern const Table LAMINA_JOIN(kTable, LAMINA_ISA, );
+const Table LAMINA_JOIN(kTable, LAMINA_ISA, ) = {
+    LAMINA_STRING(LAMINA_ISA),
+    kMatmul,
+#if __has_include("kernels/generic/vector.inl.h")
+    MakeVectorKernels<SimdF32>(),
+#else
+    {},
+#endif
+#if __has_include("kernels/generic/attention.inl.h")
+    &Attention<SimdF32>,
+#else
+    nullptr,
+#endif
+};
+}  // namespace lamina::kernels
+
+#endif

@@ -1,0 +1,3 @@
+# The CPUs, best first: lamina_isa(NAME ARCHITECTURE "FLAGS" "PREDICATE"). NAME is
+# src/kernels/isa/NAME.cpp; the predicate is C++ over `cpu` (kernels/cpu.h).
+lamina_isa(scalar any "-O3" "true")

@@ -1,0 +1,12 @@
+// Every weight type, in the order of the tables: quant/types/<name in lower case>.h defines
+// struct lamina::quant::<name>. CMake reads the names from here and makes one unit per type, and
+// one per type and CPU.
+#pragma once
+
+// clang-format off
+#define LAMINA_QUANT_TYPES(X) \
+  X(F32) \
+  X(F16) \
+  X(Q4_1) \
+  X(Q8_0)
+// clang-format on
