@@ -1,7 +1,7 @@
-// A base for handlers of JSON events that build no document. Include only in .cpp files.
+// JSON as events, for texts whose document would be many times their size.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -9,40 +9,30 @@
 
 namespace lamina::format {
 
-/// nlohmann's event interface with an error of ours: a handler refuses an event by Fail(), and
-/// everything that it does not override is refused.
-class JsonEvents : public nlohmann::json::json_sax_t {
+/// Receives what ParseJsonEvents meets, in order. A handler overrides what it expects; every other
+/// event is an error that names Where(). Returning false ends the parse, after Fail().
+class JsonEvents {
  public:
-  Result<> Run(std::string_view text) {
-    nlohmann::json::sax_parse(text.begin(), text.end(), this);
-    if (!status_.ok()) return Error(status_);
-    return {};
-  }
+  virtual ~JsonEvents() = default;
 
-  bool null() override { return Unexpected("null"); }
-  bool boolean(bool) override { return Unexpected("a bool"); }
-  bool number_integer(number_integer_t) override { return Unexpected("a negative number"); }
-  bool number_unsigned(number_unsigned_t) override { return Unexpected("a number"); }
-  bool number_float(number_float_t, const string_t&) override {
-    return Unexpected("a number with a fraction");
-  }
-  bool string(string_t&) override { return Unexpected("a string"); }
-  bool binary(binary_t&) override { return Unexpected("binary data"); }
-  bool start_object(std::size_t) override { return Unexpected("an object"); }
-  bool start_array(std::size_t) override { return Unexpected("an array"); }
-  bool end_array() override { return true; }
-  bool parse_error(std::size_t position, const std::string&,
-                   const nlohmann::json::exception&) override {
-    if (!status_.ok()) return false;
-    return Fail(Code::kInvalidArgument, fmt::format("JSON is malformed at byte {}", position));
-  }
+  virtual bool OnKey(std::string key) = 0;
+  virtual bool OnString(std::string) { return Unexpected("a string"); }
+  virtual bool OnUnsigned(uint64_t) { return Unexpected("a number"); }
+  /// null, a bool, a negative number or one with a fraction.
+  virtual bool OnOther(std::string_view what) { return Unexpected(what); }
+  virtual bool OnObject() { return Unexpected("an object"); }
+  virtual bool OnObjectEnd() = 0;
+  virtual bool OnArray() { return Unexpected("an array"); }
+  virtual bool OnArrayEnd() { return true; }
 
- protected:
+  const Status& status() const { return status_; }
   bool Fail(Code code, std::string message) { return Fail(Status(code, std::move(message))); }
   bool Fail(Status status) {
     status_ = std::move(status);
     return false;
   }
+
+ protected:
   /// The field that is being read, for messages.
   virtual std::string Where() const = 0;
 
@@ -53,5 +43,9 @@ class JsonEvents : public nlohmann::json::json_sax_t {
 
   Status status_;
 };
+
+/// Feeds one JSON value to `events`. Not recursive; depth is the handler's to bound. Errors: the
+/// handler's, or kInvalidArgument with the byte at which the text is malformed.
+Result<> ParseJsonEvents(std::string_view text, JsonEvents& events);
 
 }  // namespace lamina::format

@@ -15,20 +15,13 @@ class IndexEvents : public JsonEvents {
  public:
   explicit IndexEvents(ShardIndex& index) : index_(index) {}
 
-  bool null() override { return IsSkipped() || JsonEvents::null(); }
-  bool boolean(bool flag) override { return IsSkipped() || JsonEvents::boolean(flag); }
-  bool number_integer(number_integer_t n) override {
-    return IsSkipped() || JsonEvents::number_integer(n);
+  bool OnUnsigned(uint64_t number) override {
+    return IsSkipped() || JsonEvents::OnUnsigned(number);
   }
-  bool number_unsigned(number_unsigned_t n) override {
-    return IsSkipped() || JsonEvents::number_unsigned(n);
-  }
-  bool number_float(number_float_t n, const string_t& text) override {
-    return IsSkipped() || JsonEvents::number_float(n, text);
-  }
+  bool OnOther(std::string_view what) override { return IsSkipped() || JsonEvents::OnOther(what); }
 
-  bool string(string_t& file) override {
-    if (!InMap()) return IsSkipped() || JsonEvents::string(file);
+  bool OnString(std::string file) override {
+    if (!InMap()) return IsSkipped() || JsonEvents::OnString(std::move(file));
     if (file.empty() || file.front() == '.' || file.find('/') != std::string::npos ||
         file.find('\0') != std::string::npos) {
       return Fail(Code::kInvalidArgument,
@@ -41,14 +34,12 @@ class IndexEvents : public JsonEvents {
     return true;
   }
 
-  bool start_object(std::size_t) override { return Enter(); }
-  bool start_array(std::size_t) override {
-    return IsSkipped() ? Enter() : JsonEvents::start_array(0);
-  }
-  bool end_array() override { return Leave(); }
-  bool end_object() override { return Leave(); }
+  bool OnObject() override { return Enter(); }
+  bool OnArray() override { return IsSkipped() ? Enter() : JsonEvents::OnArray(); }
+  bool OnArrayEnd() override { return Leave(); }
+  bool OnObjectEnd() override { return Leave(); }
 
-  bool key(string_t& key) override {
+  bool OnKey(std::string key) override {
     if (depth_ == 1) {
       section_ = std::move(key);
       if (section_ == "weight_map" && std::exchange(has_map_, true)) {
@@ -73,7 +64,7 @@ class IndexEvents : public JsonEvents {
   bool IsSkipped() const { return depth_ >= 1 && section_ != "weight_map"; }
 
   bool Enter() {
-    if (InMap()) return JsonEvents::start_object(0);
+    if (InMap()) return JsonEvents::OnObject();
     if (++depth_ > kMaxJsonDepth) {
       return Fail(Code::kInvalidArgument,
                   fmt::format("JSON nests deeper than {} levels", kMaxJsonDepth));
@@ -101,7 +92,7 @@ Result<ShardIndex> ParseShardIndex(std::string_view text) {
     // An entry has four quotes; exact growth keeps memory within eight times the text.
     index.entries.reserve(static_cast<size_t>(std::count(text.begin(), text.end(), '"')) / 4);
     IndexEvents events(index);
-    TRY(events.Run(text));
+    TRY(ParseJsonEvents(text, events));
     if (!events.has_map()) return Error(Code::kInvalidArgument, "weight_map is missing");
     return index;
   });

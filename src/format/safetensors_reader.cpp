@@ -21,12 +21,12 @@ class HeaderEvents : public JsonEvents {
   HeaderEvents(Bytes data, uint64_t data_offset, std::vector<Tensor>& tensors)
       : data_(data), data_offset_(data_offset), tensors_(tensors) {}
 
-  bool start_object(std::size_t) override {
+  bool OnObject() override {
     if (level_ == Level::kOutside) {
       level_ = Level::kHeader;
       return true;
     }
-    if (level_ != Level::kHeader) return JsonEvents::start_object(0);
+    if (level_ != Level::kHeader) return JsonEvents::OnObject();
     level_ = name_ == kMetadataKey ? Level::kMetadata : Level::kTensor;
     field_.clear();
     type_ = nullptr;
@@ -35,7 +35,7 @@ class HeaderEvents : public JsonEvents {
     return true;
   }
 
-  bool key(string_t& key) override {
+  bool OnKey(std::string key) override {
     if (level_ == Level::kHeader) {
       if (key.empty()) return Fail(Code::kInvalidArgument, "a tensor has no name");
       if (key == kMetadataKey && std::exchange(has_metadata_, true)) {
@@ -48,9 +48,9 @@ class HeaderEvents : public JsonEvents {
     return true;
   }
 
-  bool string(string_t& text) override {
+  bool OnString(std::string text) override {
     if (level_ == Level::kMetadata) return true;
-    if (level_ != Level::kTensor || field_ != "dtype") return JsonEvents::string(text);
+    if (level_ != Level::kTensor || field_ != "dtype") return JsonEvents::OnString(std::move(text));
     if (type_) return Twice();
     if (std::find(kDtypes.begin(), kDtypes.end(), text) == kDtypes.end()) {
       return Fail(Code::kUnimplemented,
@@ -63,9 +63,9 @@ class HeaderEvents : public JsonEvents {
     return true;
   }
 
-  bool start_array(std::size_t) override {
-    if (level_ != Level::kTensor) return JsonEvents::start_array(0);
-    if (field_ != "shape" && field_ != "data_offsets") return JsonEvents::start_array(0);
+  bool OnArray() override {
+    if (level_ != Level::kTensor) return JsonEvents::OnArray();
+    if (field_ != "shape" && field_ != "data_offsets") return JsonEvents::OnArray();
     auto& numbers = field_ == "shape" ? shape_ : offsets_;
     if (numbers) return Twice();
     numbers.emplace();
@@ -73,8 +73,8 @@ class HeaderEvents : public JsonEvents {
     return true;
   }
 
-  bool number_unsigned(number_unsigned_t number) override {
-    if (level_ != Level::kNumbers) return JsonEvents::number_unsigned(number);
+  bool OnUnsigned(uint64_t number) override {
+    if (level_ != Level::kNumbers) return JsonEvents::OnUnsigned(number);
     auto& numbers = field_ == "shape" ? *shape_ : *offsets_;
     const size_t max_count = field_ == "shape" ? kSafetensorsMaxRank : 2;
     if (numbers.size() == max_count) {
@@ -85,12 +85,12 @@ class HeaderEvents : public JsonEvents {
     return true;
   }
 
-  bool end_array() override {
+  bool OnArrayEnd() override {
     level_ = Level::kTensor;
     return true;
   }
 
-  bool end_object() override {
+  bool OnObjectEnd() override {
     if (level_ == Level::kHeader) {
       level_ = Level::kEnd;
       return true;
@@ -172,7 +172,7 @@ Result<std::vector<Tensor>> Parse(Bytes file) {
   }
   std::vector<Tensor> tensors;
   HeaderEvents events(file.subspan(in.offset()), in.offset(), tensors);
-  auto run = events.Run({reinterpret_cast<const char*>(header.data()), header.size()});
+  auto run = ParseJsonEvents({reinterpret_cast<const char*>(header.data()), header.size()}, events);
   if (!run) return Error(run.error().Prefixed("the header"));
   TRY(CheckTensors(tensors, Gaps::kForbidden, in.offset(), file.size()));
   return tensors;
