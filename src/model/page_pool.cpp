@@ -1,0 +1,69 @@
+#include "model/page_pool.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace lamina::model {
+namespace {
+
+int64_t RoundUpToSystemPage(int64_t bytes) {
+  const int64_t page = sysconf(_SC_PAGESIZE);
+  return (bytes + page - 1) / page * page;
+}
+
+// Large enough that mapping is rare, small enough that a short chat does not reserve a long one's
+// memory (untouched pages cost addresses only).
+constexpr int64_t kSlabBytes = int64_t{4} << 20;
+
+}  // namespace
+
+PagePool::PagePool(int64_t page_bytes, int64_t keep_bytes)
+    : page_bytes_(RoundUpToSystemPage(page_bytes)), keep_bytes_(keep_bytes) {
+  slabs_.reserve(64);
+  free_.reserve(4096);
+  dropped_.reserve(4096);
+}
+
+PagePool::~PagePool() {
+  for (const Slab& slab : slabs_) munmap(slab.data, static_cast<size_t>(slab.n_bytes));
+}
+
+bool PagePool::Grow() {
+  const int64_t n_pages = std::max<int64_t>(1, kSlabBytes / page_bytes_);
+  const int64_t n_bytes = n_pages * page_bytes_;
+  void* data = mmap(nullptr, static_cast<size_t>(n_bytes), PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (data == MAP_FAILED) return false;
+  auto* first = static_cast<uint8_t*>(data);
+  slabs_.push_back({first, n_bytes});
+  // Give() must not allocate: both lists can hold every page there is.
+  n_pages_ += n_pages;
+  free_.reserve(static_cast<size_t>(n_pages_));
+  dropped_.reserve(static_cast<size_t>(n_pages_));
+  for (int64_t i = n_pages - 1; i >= 0; --i) free_.push_back(first + i * page_bytes_);
+  return true;
+}
+
+uint8_t* PagePool::Take() {
+  std::lock_guard lock(mutex_);
+  std::vector<uint8_t*>& from = free_.empty() ? dropped_ : free_;
+  if (from.empty() && !Grow()) return nullptr;
+  std::vector<uint8_t*>& list = from.empty() ? free_ : from;
+  uint8_t* page = list.back();
+  list.pop_back();
+  return page;
+}
+
+void PagePool::Give(uint8_t* page) {
+  std::lock_guard lock(mutex_);
+  if (static_cast<int64_t>(free_.size() + 1) * page_bytes_ > keep_bytes_) {
+    madvise(page, static_cast<size_t>(page_bytes_), MADV_DONTNEED);
+    dropped_.push_back(page);
+  } else {
+    free_.push_back(page);
+  }
+}
+
+}  // namespace lamina::model
