@@ -114,10 +114,11 @@ Result<> CheckMatrix(const MatrixPlan& plan, Shape want) {
       (plan.row_order.empty() || static_cast<int64_t>(plan.row_order.size()) == plan.n_rows) &&
       (plan.col_order.empty() || static_cast<int64_t>(plan.col_order.size()) == n_cols);
   if (n_cols != want.n_cols || plan.n_rows != want.n_rows || !rows_exist || !orders_fit) {
-    return Error(Code::kInvalidArgument,
-                 "tensor {} has shape {}, but the configuration asks for {} rows of {} from it; the "
-                 "file is damaged or not of the architecture it names",
-                 tensor->name, ShapeText(*tensor), want.n_rows, want.n_cols);
+    return Error(
+        Code::kInvalidArgument,
+        "tensor {} has shape {}, but the configuration asks for {} rows of {} from it; the "
+        "file is damaged or not of the architecture it names",
+        tensor->name, ShapeText(*tensor), want.n_rows, want.n_cols);
   }
   if (!plan.col_order.empty() && !tensor->type->is_float) {
     return Error(Code::kUnimplemented, "tensor {} of type {} would need its columns reordered",

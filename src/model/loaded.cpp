@@ -79,13 +79,15 @@ class Loader {
     uint8_t* panels = weights_.arena.Take(tensor::PackedBytes(type, plan.n_rows, n_cols));
     tensor::Matrix matrix;
     if (plan.col_order.empty()) {
-      matrix = tensor::Pack(pool_, type, plan.n_rows, n_cols,
-                            [&](int64_t row) { return SourceRow(plan, row); }, panels);
+      matrix = tensor::Pack(
+          pool_, type, plan.n_rows, n_cols, [&](int64_t row) { return SourceRow(plan, row); },
+          panels);
     } else {
       const std::vector<uint8_t> rows = ReorderColumns(plan);
       const int64_t row_bytes = RowBytes(*plan.tensor);
-      matrix = tensor::Pack(pool_, type, plan.n_rows, n_cols,
-                            [&](int64_t row) { return rows.data() + row * row_bytes; }, panels);
+      matrix = tensor::Pack(
+          pool_, type, plan.n_rows, n_cols,
+          [&](int64_t row) { return rows.data() + row * row_bytes; }, panels);
     }
     Drop(*plan.tensor);
     return matrix;
@@ -119,11 +121,11 @@ class Loader {
     if (plan.tensor == nullptr) return nullptr;
     const quant::TypeInfo& type = *plan.tensor->type;
     std::vector<float> all(static_cast<size_t>(NumValues(*plan.tensor)));
-    type.dequantize(plan.tensor->data.data(),
-                    static_cast<int64_t>(all.size()) / type.block_values, all.data());
+    type.dequantize(plan.tensor->data.data(), static_cast<int64_t>(all.size()) / type.block_values,
+                    all.data());
     const int64_t n = NumValues(plan);
-    auto* out = reinterpret_cast<float*>(
-        weights_.arena.Take(n * static_cast<int64_t>(sizeof(float))));
+    auto* out =
+        reinterpret_cast<float*>(weights_.arena.Take(n * static_cast<int64_t>(sizeof(float))));
     for (int64_t i = 0; i < n; ++i) {
       const float x = all[plan.begin + (plan.order.empty() ? i : plan.order[i])];
       switch (plan.transform) {

@@ -48,7 +48,7 @@ struct RowTable {
 };
 
 struct LayerWeights {
-  std::array<tensor::Matrix, kNumMatrixRoles> matrices;     ///< type null = absent.
+  std::array<tensor::Matrix, kNumMatrixRoles> matrices;    ///< type null = absent.
   std::array<const float*, kNumVectorRoles> vectors = {};  ///< Null = absent.
   std::vector<tensor::Matrix> expert_gate, expert_up, expert_down;
 
@@ -61,9 +61,9 @@ struct LayerWeights {
 
 struct Weights {
   Arena arena;
-  tensor::Matrix head;             ///< [n_vocab, d_model]
-  RowTable embedding;              ///< data null = the head's rows are the embedding.
-  RowTable per_layer_embedding;    ///< Gemma 4, else data null.
+  tensor::Matrix head;           ///< [n_vocab, d_model]
+  RowTable embedding;            ///< data null = the head's rows are the embedding.
+  RowTable per_layer_embedding;  ///< Gemma 4, else data null.
   tensor::Matrix per_layer_projection;
   const float* output_norm = nullptr;
   const float* per_layer_norm = nullptr;

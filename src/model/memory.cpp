@@ -56,10 +56,10 @@ uint64_t GroupsLeft() {
     const std::string root = is_v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory";
     for (std::string path = line.substr(second + 1);; path.erase(path.rfind('/'))) {
       const std::string folder = path == "/" ? root : root + path;
-      left = std::min(left, is_v2 ? GroupLeft(folder, "/memory.max", "/memory.current",
-                                              "inactive_file")
-                                  : GroupLeft(folder, "/memory.limit_in_bytes",
-                                              "/memory.usage_in_bytes", "total_inactive_file"));
+      left = std::min(left,
+                      is_v2 ? GroupLeft(folder, "/memory.max", "/memory.current", "inactive_file")
+                            : GroupLeft(folder, "/memory.limit_in_bytes", "/memory.usage_in_bytes",
+                                        "total_inactive_file"));
       if (path.empty() || path.rfind('/') == std::string::npos) break;
     }
   }

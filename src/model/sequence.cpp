@@ -18,7 +18,7 @@ bool OwnsKv(const LayerSpec& layer) {
 
 int64_t PageBytes(const LayerSpec& layer, kernels::KvType type) {
   return kPageTokens * layer.n_kv_heads *
-         (KvRowBytes(type, layer.d_head) + KvRowBytes(type, layer.d_value));
+         (kernels::KvRowBytes(type, layer.d_head) + kernels::KvRowBytes(type, layer.d_value));
 }
 
 int64_t FirstKeptPage(int64_t window, int64_t n_tokens) {
@@ -27,19 +27,6 @@ int64_t FirstKeptPage(int64_t window, int64_t n_tokens) {
 }
 
 }  // namespace
-
-int64_t KvRowBytes(kernels::KvType type, int64_t n_values) {
-  switch (type) {
-    case kernels::KvType::kF32:
-      return n_values * 4;
-    case kernels::KvType::kF16:
-    case kernels::KvType::kBf16:
-      return n_values * 2;
-    case kernels::KvType::kQ8_0:
-      return n_values / 32 * 34;
-  }
-  return 0;
-}
 
 int64_t RecurrentValues(const ModelSpec& spec, const LayerSpec& layer) {
   switch (layer.mixer) {
@@ -73,8 +60,8 @@ SequenceLayout LayOutSequences(const ModelSpec& spec, kernels::KvType kv_type, i
     layout.n_state += out.n_state;
     if (!OwnsKv(layer)) continue;
     out.n_kv_heads = layer.n_kv_heads;
-    out.k_head_bytes = kPageTokens * KvRowBytes(kv_type, layer.d_head);
-    out.v_head_bytes = kPageTokens * KvRowBytes(kv_type, layer.d_value);
+    out.k_head_bytes = kPageTokens * kernels::KvRowBytes(kv_type, layer.d_head);
+    out.v_head_bytes = kPageTokens * kernels::KvRowBytes(kv_type, layer.d_value);
     out.window = layer.window;
     const int64_t page_bytes = PageBytes(layer, kv_type);
     const auto found = std::find(asked_bytes.begin(), asked_bytes.end(), page_bytes);
@@ -135,7 +122,7 @@ void SequenceState::GiveBack(int layer, int64_t page) {
   layout_->layers[layer].pool->Give(data);
 }
 
-Result<> SequenceState::Reserve(int64_t n_new) {
+Result<> SequenceState::CheckRoom(int64_t n_new) {
   const int64_t n_total = n_tokens_ + n_new;
   if (n_total > layout_->context) {
     return Error(Code::kOutOfRange,
@@ -152,6 +139,11 @@ Result<> SequenceState::Reserve(int64_t n_new) {
     }
     long_factors_ = true;
   }
+  return {};
+}
+
+Result<> SequenceState::Reserve(int64_t n_new) {
+  const int64_t n_total = n_tokens_ + n_new;
   const int64_t end_page = (n_total + kPageTokens - 1) / kPageTokens;
   for (size_t i = 0; i < layers_.size(); ++i) {
     PagePool* pool = layout_->layers[i].pool;

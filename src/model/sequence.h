@@ -1,4 +1,5 @@
-// What one sequence remembers: pages of keys and values per layer, recurrent state, its rotary regime.
+// What one sequence remembers: pages of keys and values per layer, recurrent state, its rotary
+// regime.
 #pragma once
 
 #include <cstdint>
@@ -16,9 +17,6 @@ namespace lamina::model {
 /// Positions per page. A window keeps whole pages, so smaller pages waste less and cost more
 /// pointers.
 inline constexpr int kPageTokens = 64;
-
-/// Bytes of n_values keys or values in the cache. q8_0 stores an f16 scale per 32 values.
-int64_t KvRowBytes(kernels::KvType type, int64_t n_values);
 
 /// What a model's sequences have in common; owned by the model.
 struct SequenceLayout {
@@ -59,8 +57,11 @@ class SequenceState final : public Sequence {
   bool Announce(int64_t n_tokens_total) override;
   uint64_t bytes() const override;
 
-  /// Makes room for n_new more positions. Errors: kOutOfRange, kResourceExhausted,
-  /// kFailedPrecondition where the sequence would outgrow its rotary factors unannounced.
+  /// Whether n_new more positions may follow; an empty sequence takes the rotary factors that they
+  /// need. Errors: kOutOfRange, kFailedPrecondition where the sequence would outgrow its factors
+  /// unannounced.
+  Result<> CheckRoom(int64_t n_new);
+  /// Takes pages for n_new more positions, which CheckRoom allowed. Errors: kResourceExhausted.
   Result<> Reserve(int64_t n_new);
   /// The n_new positions are filled: pages that left every window go back to their pool.
   void Commit(int64_t n_new);

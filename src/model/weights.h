@@ -42,13 +42,13 @@ enum class VectorRole : int {
   kKeyBias,
   kValueBias,
   kOutputBias,
-  kQueryNorm,   ///< Per head, before the rotation: [d_head]
-  kKeyNorm,     ///< [d_head]
-  kDeltaConv,   ///< [n_channels, conv_kernel]: taps of one channel side by side, oldest first.
-  kDeltaA,      ///< -exp(A_log): [n_v_heads]
-  kDeltaDt,     ///< [n_v_heads]
-  kDeltaNorm,   ///< [d_v_head]
-  kConvKernel,  ///< [d_model, conv_kernel], as kDeltaConv.
+  kQueryNorm,         ///< Per head, before the rotation: [d_head]
+  kKeyNorm,           ///< [d_head]
+  kDeltaConv,         ///< [conv_kernel, n_channels], the newest input's tap last.
+  kDeltaA,            ///< -exp(A_log): [n_v_heads]
+  kDeltaDt,           ///< [n_v_heads]
+  kDeltaNorm,         ///< [d_v_head]
+  kConvKernel,        ///< [conv_kernel, d_model], likewise.
   kPostPerLayerNorm,  ///< Gemma 4: [d_model]
   kLayerScale         ///< Gemma 4: [1], multiplies the layer's output.
 };
