@@ -121,10 +121,9 @@ void Candidates::FilterXtc(float threshold) {
   }
   if (n_above < 2) return;
   const int32_t spared = items_[least].id;
-  const auto end =
-      std::remove_if(items_.begin(), items_.begin() + n_, [=](const Candidate& c) {
-        return c.weight >= least_weight && c.id != spared;
-      });
+  const auto end = std::remove_if(items_.begin(), items_.begin() + n_, [=](const Candidate& c) {
+    return c.weight >= least_weight && c.id != spared;
+  });
   n_ = end - items_.begin();
 }
 
@@ -132,9 +131,9 @@ void Candidates::FilterSurprise(float max_surprise) {
   const double sum = Weigh();
   const double least_weight = sum * std::exp2(-static_cast<double>(max_surprise));
   // A weight of 1 is the most probable candidate's: it stays whatever the bound.
-  const auto end = std::partition(
-      items_.begin(), items_.begin() + n_,
-      [=](const Candidate& c) { return c.weight >= least_weight || c.weight == 1.0f; });
+  const auto end = std::partition(items_.begin(), items_.begin() + n_, [=](const Candidate& c) {
+    return c.weight >= least_weight || c.weight == 1.0f;
+  });
   n_ = end - items_.begin();
 }
 

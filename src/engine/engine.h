@@ -22,14 +22,22 @@ struct GenerateOptions {
   int64_t max_tokens = -1;        ///< -1 = until the context is full.
   std::vector<std::string> stop;  ///< The answer ends before the first of these texts.
   bool ignore_eos = false;        ///< Go on after an end-of-generation token.
+  /// The answer continues the prompt's text: a leading space that the tokenizer adds is kept.
+  bool continues_text = false;
+  /// The state of a finished request serves later ones of the same scope that begin with the same
+  /// tokens; 0 = it is forgotten. One scope per chat or tenant: reuse shows in the timings.
+  uint64_t cache_scope = 0;
 };
 
 enum class FinishReason { kStop, kLength, kCancelled, kError };
 const char* FinishReasonName(FinishReason reason);  ///< "stop", "length", "cancelled", "error".
 
 struct Timings {
-  int64_t n_prompt_tokens = 0, n_cached_tokens = 0, n_generated_tokens = 0;
-  double prefill_ms = 0, decode_ms = 0;  ///< Wall time of the steps that worked on this request.
+  int64_t n_prompt_tokens = 0;     ///< Of them:
+  int64_t n_cached_tokens = 0;     ///< taken from an earlier request's state.
+  int64_t n_generated_tokens = 0;  ///< Chosen, an end-of-generation token included.
+  double prefill_ms = 0;           ///< Wall time of the steps that gave the first token,
+  double decode_ms = 0;            ///< and of those after it.
 };
 
 /// What a request reports. Calls come from the thread that drives Step(), in order; OnFinish is the
@@ -37,7 +45,9 @@ struct Timings {
 class TokenSink {
  public:
   virtual ~TokenSink() = default;
-  /// Text that became final: whole UTF-8 sequences, nothing that may still turn into a stop text.
+  /// Called for each token of the answer with the text that became final, possibly empty: whole
+  /// UTF-8 sequences, nothing that may still turn into a stop text. What was held back until the
+  /// end comes with token -1.
   virtual void OnText(std::string_view text, int32_t token) = 0;
   virtual void OnFinish(FinishReason reason, const Status& status, const Timings& timings) = 0;
 };
@@ -50,8 +60,9 @@ struct EngineOptions {
 
 using RequestId = uint64_t;
 
-/// Continuous batching over one model. Submit and Cancel are safe from any thread; Step belongs to
-/// one.
+/// Continuous batching over one model: a step takes one row from every answering sequence and
+/// chunks of the prompts that wait. Submit and Cancel are safe from any thread; Step belongs to
+/// one. An engine that is destroyed cancels what is left.
 class Engine {
  public:
   static Result<std::unique_ptr<Engine>> Create(std::shared_ptr<const model::Model> model,
@@ -63,7 +74,8 @@ class Engine {
   /// not fit the context. `sink` must live until OnFinish.
   virtual Result<RequestId> Submit(std::vector<int32_t> prompt, const GenerateOptions& options,
                                    TokenSink* sink) = 0;
-  /// Ends a request at the next layer; OnFinish(kCancelled) follows. Unknown ids are ignored.
+  /// Ends a request: at the next layer where it has the step to itself, else after the step, so
+  /// that no other request loses work. OnFinish(kCancelled) follows. Unknown ids are ignored.
   virtual void Cancel(RequestId id) = 0;
   /// One step of the model for whatever is queued. False where there was nothing to do.
   virtual bool Step() = 0;

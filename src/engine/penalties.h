@@ -26,11 +26,11 @@ class Penalties {
 
   const SamplerOptions& options_;
   bool counts_on_;
-  int most_dry_power_;             ///< Where dry_base^power would leave the range of f32.
-  std::vector<bool> is_breaker_;   ///< [n_vocab], empty where DRY is off.
-  std::vector<int32_t> slots_;     ///< [n_vocab], zero between calls.
-  std::vector<int32_t> touched_;   ///< Tokens whose slot is not zero.
-  std::vector<bool> is_touched_;   ///< [n_vocab]
+  int most_dry_power_;            ///< Where dry_base^power would leave the range of f32.
+  std::vector<bool> is_breaker_;  ///< [n_vocab], empty where DRY is off.
+  std::vector<int32_t> slots_;    ///< [n_vocab], zero between calls.
+  std::vector<int32_t> touched_;  ///< Tokens whose slot is not zero.
+  std::vector<bool> is_touched_;  ///< [n_vocab]
 };
 
 }  // namespace lamina::engine
