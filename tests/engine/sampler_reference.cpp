@@ -64,16 +64,16 @@ std::vector<double> ReferenceLogits(const SamplerOptions& options, const std::ve
   std::map<int32_t, int> counts;
   for (int32_t id : LastOf(history, options.penalty_last_n)) ++counts[id];
   for (const auto& [id, count] : counts) {
-    out[id] = out[id] > 0 ? out[id] / options.repetition_penalty
-                          : out[id] * options.repetition_penalty;
+    out[id] =
+        out[id] > 0 ? out[id] / options.repetition_penalty : out[id] * options.repetition_penalty;
     out[id] -= count * options.frequency_penalty + options.presence_penalty;
   }
   if (options.dry_multiplier > 0) {
     for (const auto& [id, length] :
          RepeatLengths(LastOf(history, options.dry_last_n), options.dry_breakers)) {
       if (length < options.dry_allowed_length) continue;
-      out[id] -= options.dry_multiplier *
-                 std::pow(options.dry_base, length - options.dry_allowed_length);
+      out[id] -=
+          options.dry_multiplier * std::pow(options.dry_base, length - options.dry_allowed_length);
     }
   }
   return out;
@@ -110,7 +110,8 @@ std::vector<double> ReferenceDistribution(const SamplerOptions& options,
   const auto with_temperature = [&](const std::vector<Item>& from, double weight,
                                     std::vector<double>& out) {
     double sum = 0;
-    for (const Item& item : from) sum += std::exp((item.logit - from[0].logit) / options.temperature);
+    for (const Item& item : from)
+      sum += std::exp((item.logit - from[0].logit) / options.temperature);
     for (const Item& item : from) {
       out[item.id] += weight * std::exp((item.logit - from[0].logit) / options.temperature) / sum;
     }
