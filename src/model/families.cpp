@@ -1,14 +1,15 @@
 #include "model/families.h"
 
 #include <algorithm>
-#include <cmath>
+#include <set>
 #include <string>
 
 #include "model/families/common.h"
 
 namespace lamina::model {
 namespace families {
-extern const FamilyCode kLlama;
+extern const FamilyCode kLlama, kSmolLm3, kMinistral3, kPhi3, kGemma2, kGemma3, kGemma4, kQwen2,
+    kQwen3, kQwen3Moe, kQwen35, kGranite, kLfm2;
 }  // namespace families
 namespace {
 
@@ -24,6 +25,18 @@ struct Family {
 
 constexpr Family kFamilies[] = {
     {"llama", {"llama"}, {"llama", "mistral", "mixtral"}, &families::kLlama},
+    {"smollm3", {"smollm3"}, {"smollm3"}, &families::kSmolLm3},
+    {"ministral3", {"mistral3"}, {"ministral3"}, &families::kMinistral3},
+    {"phi3", {"phi3"}, {"phi3"}, &families::kPhi3},
+    {"gemma2", {"gemma2"}, {"gemma2"}, &families::kGemma2},
+    {"gemma3", {"gemma3"}, {"gemma3_text", "gemma3"}, &families::kGemma3},
+    {"gemma4", {"gemma4"}, {"gemma4_text", "gemma4"}, &families::kGemma4},
+    {"qwen2", {"qwen2"}, {"qwen2"}, &families::kQwen2},
+    {"qwen3", {"qwen3"}, {"qwen3"}, &families::kQwen3},
+    {"qwen3moe", {"qwen3moe"}, {"qwen3_moe"}, &families::kQwen3Moe},
+    {"qwen35", {"qwen35"}, {"qwen3_5_text", "qwen3_5"}, &families::kQwen35},
+    {"granite", {"granite"}, {"granite"}, &families::kGranite},
+    {"lfm2", {"lfm2"}, {"lfm2"}, &families::kLfm2},
 };
 
 std::string Supported(bool is_gguf) {
@@ -124,6 +137,25 @@ Result<> Check(const ModelSpec& spec) {
   return {};
 }
 
+/// A bias that the forward pass has no place for would change every answer in silence.
+Result<> CheckBiasesUsed(const format::ModelSource& source, const TensorPlan& plan) {
+  std::set<const format::Tensor*> used;
+  for (const LayerPlan& layer : plan.layers) {
+    for (const VectorPlan& vector : layer.vectors) used.insert(vector.tensor);
+  }
+  const families::TensorFinder find(source);
+  for (const format::Tensor& tensor : source.tensors()) {
+    const std::string_view name = tensor.name;
+    const bool is_bias = name.size() > 5 && name.substr(name.size() - 5) == ".bias";
+    if (!is_bias || used.count(&tensor) > 0) continue;
+    if (find.IsOfLayer(name, plan.layers.size())) {
+      return Error(Code::kUnimplemented, "tensor {} is a bias that this family does not support",
+                   name);
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<ModelSpec> ReadSpec(const format::ModelSource& source) {
@@ -137,7 +169,10 @@ Result<ModelSpec> ReadSpec(const format::ModelSource& source) {
 
 Result<TensorPlan> PlanTensors(const format::ModelSource& source, const ModelSpec& spec) {
   for (const Family& family : kFamilies) {
-    if (family.name == spec.family) return family.code->plan(source, spec);
+    if (family.name != spec.family) continue;
+    TensorPlan plan = TRY(family.code->plan(source, spec));
+    TRY(CheckBiasesUsed(source, plan));
+    return plan;
   }
   return Error(Code::kInternal, "no family '{}'", spec.family);
 }

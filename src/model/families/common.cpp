@@ -32,9 +32,31 @@ Result<int64_t> VocabularySize(const Fields& fields) {
   return n_vocab;
 }
 
+/// A file without a head ties it to the embedding, unless it says that it does not.
+Result<bool> IsTied(const Fields& fields) {
+  if (fields.is_gguf()) return fields.source().Find("output.weight") == nullptr;
+  const bool has_head = fields.source().Find("lm_head.weight") != nullptr ||
+                        fields.source().Find("language_model.lm_head.weight") != nullptr;
+  const Field tie = {"",
+                     fields.Has({"", "tie_embedding"}) ? "tie_embedding" : "tie_word_embeddings"};
+  return fields.BoolOr(tie, !has_head);
+}
+
+/// The dense network's activation is the family's; a file that names another is refused.
+Result<> CheckActivation(const Fields& fields, Activation expected) {
+  const Field field = {"",
+                       fields.Has({"", "hidden_activation"}) ? "hidden_activation" : "hidden_act"};
+  const std::string_view name = expected == Activation::kSilu ? "silu" : "gelu_pytorch_tanh";
+  const std::string found = TRY(fields.StringOr(field, std::string(name)));
+  if (found == name) return {};
+  return Error(Code::kUnimplemented, "{} is {}; this family is supported with {}",
+               fields.Name(field), found, name);
+}
+
 }  // namespace
 
 Result<ModelSpec> ReadBase(const Fields& fields, const BaseOptions& options) {
+  TRY(CheckActivation(fields, options.activation));
   ModelSpec spec;
   spec.name = TRY(fields.StringOr({"general.name", "_name_or_path"}, ""));
   const Field block_count = {"block_count", "num_hidden_layers"};
@@ -47,8 +69,7 @@ Result<ModelSpec> ReadBase(const Fields& fields, const BaseOptions& options) {
       TRY(fields.Int({"context_length", "max_position_embeddings"}, {1, int64_t{1} << 31}));
   spec.norm_eps = static_cast<float>(TRY(fields.Float(options.norm_eps, 0.0, 1.0)));
   spec.n_vocab = TRY(VocabularySize(fields));
-  spec.tied_head = fields.is_gguf() ? fields.source().Find("output.weight") == nullptr
-                                    : TRY(fields.BoolOr({"", "tie_word_embeddings"}, false));
+  spec.tied_head = TRY(IsTied(fields));
 
   // Blocks that are not run still have their values in lists.
   const auto n_heads = TRY(fields.PerLayer(kHeadCount, n_blocks, kHeads));
@@ -57,7 +78,7 @@ Result<ModelSpec> ReadBase(const Fields& fields, const BaseOptions& options) {
     n_kv_heads =
         TRY(fields.PerLayer(kHeadCountKv, n_blocks, {options.zero_kv_heads ? 0 : 1, kHeads.max}));
   }
-  const auto d_ff = TRY(fields.PerLayer(kFeedForward, n_blocks, kWidth));
+  const auto d_ff = TRY(fields.PerLayer(options.feed_forward, n_blocks, kWidth));
 
   int64_t default_d_head = options.default_d_head;
   if (default_d_head == 0 && !(fields.Has(kKeyLength) && fields.Has(kValueLength))) {
@@ -85,6 +106,7 @@ Result<ModelSpec> ReadBase(const Fields& fields, const BaseOptions& options) {
     layer.d_value = static_cast<int>(d_value);
     layer.attention_scale = 1.0f / std::sqrt(static_cast<float>(d_head));
     layer.d_ff = static_cast<int>(d_ff[i]);
+    layer.activation = options.activation;
   }
   return spec;
 }
@@ -149,6 +171,18 @@ Result<> SetWindows(const Fields& fields, const std::vector<bool>& sliding, Mode
 
 Result<> SetWindowEverywhere(const Fields& fields, ModelSpec* spec) {
   return SetWindows(fields, std::vector<bool>(spec->layers.size(), true), spec);
+}
+
+Result<> SetOptionalWindows(const Fields& fields, const std::vector<bool>& slides,
+                            ModelSpec* spec) {
+  const auto n_layers = static_cast<int64_t>(spec->layers.size());
+  if (fields.is_gguf()) {
+    if (!fields.Has(kWindowPattern)) return {};
+    return SetWindows(fields, TRY(ReadSliding(fields, n_layers, 0)), spec);
+  }
+  if (!TRY(fields.BoolOr({"", "use_sliding_window"}, false))) return {};
+  if (!fields.Has({"", "layer_types"})) return SetWindows(fields, slides, spec);
+  return SetWindows(fields, TRY(ReadSliding(fields, n_layers, 0)), spec);
 }
 
 std::vector<float> TensorValues(const format::Tensor& tensor) {

@@ -31,6 +31,8 @@ inline constexpr Field kWindowPattern = {"attention.sliding_window_pattern",
 /// Where families differ in the common fields.
 struct BaseOptions {
   Field norm_eps = {"attention.layer_norm_rms_epsilon", "rms_norm_eps"};
+  Field feed_forward = kFeedForward;
+  Activation activation = Activation::kSilu;
   int64_t default_d_head = 0;  ///< Where the file names none; 0 = d_model / n_heads.
   bool zero_kv_heads = false;  ///< A layer with 0 key-value heads is no attention layer.
   /// Blocks at the end that predict further tokens and are not run.
@@ -51,7 +53,8 @@ struct RopeOptions {
   /// Names of the base and the rotated width, where layers differ.
   Field theta = {"rope.freq_base", "rope_theta"};
   Field n_rot = {"rope.dimension_count", ""};
-  bool scaled = true;  ///< False ignores scaling: Gemma 3's local layers.
+  /// False ignores scaling that is not in hf_group: Gemma 3's local layers.
+  bool scaled = true;
   /// Name of the object in config.json's rope_parameters; empty = the fields lie in it directly.
   std::string_view hf_group = {};
   std::string_view gguf_divisors = "rope_freqs.weight";
@@ -70,6 +73,9 @@ Result<std::vector<bool>> ReadSliding(const Fields& fields, int64_t n_layers,
 /// Sets the window that the file names (0 or absent = none) in the layers that slide, or in all.
 Result<> SetWindows(const Fields& fields, const std::vector<bool>& sliding, ModelSpec* spec);
 Result<> SetWindowEverywhere(const Fields& fields, ModelSpec* spec);
+/// Qwen's and SmolLM3's: config.json's use_sliding_window turns them on, by layer_types or, without
+/// it, in the layers for which `slides` is true; GGUF has them where it has a pattern.
+Result<> SetOptionalWindows(const Fields& fields, const std::vector<bool>& slides, ModelSpec* spec);
 
 /// The values of a tensor as f32, whatever its type.
 std::vector<float> TensorValues(const format::Tensor& tensor);
@@ -140,6 +146,8 @@ class TensorFinder {
   Result<const format::Tensor*> NeedInLayer(size_t layer, std::string_view gguf,
                                             std::string_view hf) const;
   Result<const format::Tensor*> NeedInModel(std::string_view gguf, std::string_view hf) const;
+  /// Whether a tensor's name belongs to one of the first n_layers layers.
+  bool IsOfLayer(std::string_view name, size_t n_layers) const;
 
  private:
   std::string LayerName(size_t layer, std::string_view gguf, std::string_view hf) const;

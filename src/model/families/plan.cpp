@@ -1,4 +1,5 @@
 // Tensor names to TensorPlan.
+#include <charconv>
 #include <numeric>
 
 #include "model/families/common.h"
@@ -109,6 +110,15 @@ Result<const format::Tensor*> TensorFinder::NeedInModel(std::string_view gguf,
                                                         std::string_view hf) const {
   if (const format::Tensor* tensor = InModel(gguf, hf)) return tensor;
   return Error(Code::kInvalidArgument, "tensor {} is missing", ModelName(gguf, hf));
+}
+
+bool TensorFinder::IsOfLayer(std::string_view name, size_t n_layers) const {
+  const std::string start = is_gguf_ ? "blk." : prefix_ + "layers.";
+  if (name.substr(0, start.size()) != start) return false;
+  size_t layer = 0;
+  const char* end = name.data() + name.size();
+  const auto parsed = std::from_chars(name.data() + start.size(), end, layer);
+  return parsed.ec == std::errc() && parsed.ptr != end && *parsed.ptr == '.' && layer < n_layers;
 }
 
 MatrixPlan WholeMatrix(const format::Tensor* tensor) {

@@ -113,8 +113,10 @@ class HfRope {
     object_ = "rope_parameters";
     if (!fields.Has({"", object_})) object_ = "rope_scaling";
     const std::string grouped = object_ + "." + std::string(group);
-    if (!group.empty() && fields.Has({"", grouped})) object_ = grouped;
+    is_grouped_ = !group.empty() && fields.Has({"", grouped});
+    if (is_grouped_) object_ = grouped;
   }
+  bool is_grouped() const { return is_grouped_; }
   std::string Inside(std::string_view name) const { return object_ + "." + std::string(name); }
   /// The name inside the object if it is there, else at the top level.
   std::string Path(std::string_view name) const {
@@ -125,6 +127,7 @@ class HfRope {
  private:
   const Fields& fields_;
   std::string object_;
+  bool is_grouped_;
 };
 
 Result<RopeSpec> ReadHf(const Fields& fields, int d_head, const RopeOptions& options) {
@@ -151,7 +154,8 @@ Result<RopeSpec> ReadHf(const Fields& fields, int d_head, const RopeOptions& opt
     }
     return rope;
   }
-  if (!options.scaled || type == "default" || type == "mrope") return rope;
+  if (type == "default" || type == "mrope") return rope;
+  if (!options.scaled && !hf.is_grouped()) return rope;
 
   const double factor = TRY(number("factor", 0.0, 0.0, kMaxFactor));
   const auto need_factor = [&]() -> Result<> {
