@@ -73,7 +73,7 @@ class Loader {
   tensor::Matrix Load(const MatrixPlan& plan) {
     if (plan.tensor == nullptr) return {};
     const quant::TypeInfo& type = *plan.tensor->type;
-    if (!type.is_float) weights_.has_int8 = true;
+    (type.is_float ? weights_.has_float : weights_.has_int8) = true;
     if (type.name != "F32") weights_.all_f32 = false;
     const int64_t n_cols = Cols(*plan.tensor);
     uint8_t* panels = weights_.arena.Take(tensor::PackedBytes(type, plan.n_rows, n_cols));

@@ -68,8 +68,9 @@ struct Weights {
   const float* output_norm = nullptr;
   const float* per_layer_norm = nullptr;
   std::vector<LayerWeights> layers;
-  bool has_int8 = false;  ///< Some matrix takes int8 inputs.
-  bool all_f32 = false;   ///< Every matrix is F32.
+  bool has_int8 = false;   ///< Some matrix takes int8 inputs.
+  bool has_float = false;  ///< Some matrix takes f32 inputs.
+  bool all_f32 = false;    ///< Every matrix is F32.
 
   /// The embedding of a token, [d_model] f32, not scaled.
   void Embedding(int32_t id, float* out) const {

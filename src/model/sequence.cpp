@@ -212,7 +212,15 @@ Result<> SequenceState::Truncate(int64_t n_tokens) {
   return {};
 }
 
+void SequenceState::RollBack(int64_t n_tokens) {
+  if (!dirty_ && Truncate(n_tokens)) return;
+  const bool long_factors = long_factors_;
+  Clear();
+  long_factors_ = long_factors;
+}
+
 void SequenceState::Clear() {
+  dirty_ = false;
   for (size_t i = 0; i < layers_.size(); ++i) {
     Layer& layer = layers_[i];
     for (int64_t page = layer.first_page; page < layer.end_page; ++page) {

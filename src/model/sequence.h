@@ -65,6 +65,11 @@ class SequenceState final : public Sequence {
   Result<> Reserve(int64_t n_new);
   /// The n_new positions are filled: pages that left every window go back to their pool.
   void Commit(int64_t n_new);
+  /// The recurrent state is that of an unknown number of positions: a step was broken off.
+  void MarkDirty() { dirty_ = layout_->n_state > 0; }
+  /// Back to n_tokens as they were before a step that failed, or to an empty sequence where that is
+  /// impossible.
+  void RollBack(int64_t n_tokens);
 
   bool long_factors() const { return long_factors_; }
   const SequenceLayout& layout() const { return *layout_; }
@@ -94,6 +99,7 @@ class SequenceState final : public Sequence {
   int64_t n_page_slots_;
   int64_t n_tokens_ = 0;
   bool long_factors_ = false;
+  bool dirty_ = false;
   std::vector<Layer> layers_;
   std::vector<float> state_;
 };

@@ -24,6 +24,8 @@ namespace lamina::model {
 inline constexpr int64_t kFewRows = 4;
 /// Most rows that are computed at once; longer steps are cut.
 inline constexpr int64_t kMaxRows = 512;
+/// Most experts of a layer.
+inline constexpr int kMaxExperts = 1024;
 
 /// Consecutive rows of one sequence.
 struct Segment {
@@ -40,13 +42,16 @@ using SlotWidths = std::array<int64_t, kNumSlots>;
 /// Floats per row that a layer's mixer and feed-forward network write into each slot.
 SlotWidths LayerSlotWidths(const ModelSpec& spec, const LayerSpec& layer);
 
+/// Most consecutive rows that one call of the attention kernel takes.
+int64_t AttentionTokens(const LayerSpec& layer);
+
 /// Sizes of everything a step needs, from the spec alone.
 struct StepSizes {
   int64_t d_model = 0;
   SlotWidths slots = {};
-  int64_t max_cols = 0;   ///< Widest input of any product.
-  int64_t max_pairs = 1;  ///< Rows per row in the experts' buffers.
-  int64_t n_angles = 0;   ///< Cosines (and as many sines) per row, of all ropes.
+  int64_t max_cols = 0;  ///< Widest input of any product.
+  int64_t n_pairs = 0;   ///< Experts per row; 0 = there are none.
+  int64_t n_angles = 0;  ///< Cosines (and as many sines) per row, of all ropes.
   int64_t n_per_layer = 0;
   int64_t kernel_scratch_bytes = 0;
 };
@@ -75,11 +80,11 @@ class Workspace {
     uint8_t* scratch;    ///< Of kernels.
     float* logits_tail;  ///< [rows][16]
     InputBuffer inputs[2];
-    int32_t* experts;       ///< [rows * max_pairs]: see moe.cpp.
-    float* expert_weights;  ///< Likewise.
+    int32_t* experts;       ///< [2][rows * n_pairs]: see experts.cpp.
+    float* expert_weights;  ///< [rows * n_pairs]
   };
   float* x;  ///< [rows][d_model]: the residual stream.
-  float* y;  ///< [rows * max_pairs][y_stride]: what is added to it next.
+  float* y;  ///< [rows][y_stride]: what is added to it next.
   int64_t y_stride;
   std::array<float*, kNumSlots> slots;
   SlotWidths slot_strides;
@@ -103,7 +108,8 @@ struct Step {
   kernels::KvType kv_type;
   std::span<const RopeTable> ropes;
   std::span<const int64_t> rope_offsets;  ///< Of each rope among a row's angles.
-  int last_state_layer;                   ///< The last layer that stores anything in the sequences.
+  int64_t n_angles;
+  int last_state_layer;  ///< The last layer that stores anything in the sequences.
   ThreadPool* pool;
   Workspace* workspace;
   std::span<const Segment> segments;
@@ -151,7 +157,9 @@ class Worker {
   /// RMS norm of the residual stream as inputs of products. All threads may read them at once.
   tensor::Inputs Norm(const float* weight);
   /// Rows of a shared buffer, which all threads have finished writing, as inputs of products.
-  tensor::Inputs Prepare(const float* rows, int64_t stride, int64_t n_cols, int64_t n);
+  tensor::Inputs Prepare(const float* rows, int64_t stride, int64_t n_cols);
+  /// The same for n pairs of rows and experts, in a buffer of their own.
+  tensor::Inputs PreparePairs(const float* rows, int64_t stride, int64_t n_cols, int64_t n);
   /// The residual stream itself as inputs.
   tensor::Inputs PrepareResidual();
 
@@ -160,9 +168,9 @@ class Worker {
   /// Panels [range.begin, range.end) of one product.
   void MultiplyPanels(const tensor::Inputs& inputs, const Product& product, Range range);
 
-  /// x = x + residual_scale * norm(y), for own rows, after a barrier that completed y.
-  /// post_norm null = y itself.
-  void AddResidual(const float* post_norm);
+  /// x = x + residual_scale * norm(y + bias), for own rows, after a barrier that completed y. Null
+  /// = no bias, no norm.
+  void AddResidual(const float* bias, const float* post_norm);
   /// Goes on with the wanted rows alone. The residual stream must be up to date.
   void Narrow();
   bool few() const { return few_; }
@@ -171,8 +179,10 @@ class Worker {
 
  private:
   void SetRows(std::span<const Segment> segments, int64_t n_rows);
-  tensor::Inputs Finish(int64_t n, int64_t n_cols, const float* values, int64_t stride,
-                        const InputBuffer& buffer);
+  tensor::Inputs PrepareIn(const InputBuffer& buffer, const float* rows, int64_t stride,
+                           int64_t n_cols, int64_t n);
+  tensor::Inputs Finish(const InputBuffer& buffer, const float* values, int64_t stride,
+                        int64_t n_cols, int64_t n);
 
   std::span<const Segment> segments_;
   int64_t n_rows_ = 0;
