@@ -21,12 +21,9 @@ void LAMINA_JOIN(Matmul, LAMINA_ISA, LAMINA_UNIT_TYPE)(const MatmulArgs& m) noex
 
 #else
 
-#if __has_include("kernels/generic/vector.inl.h")
-#include "kernels/generic/vector.inl.h"
-#endif
-#if __has_include("kernels/generic/attention.inl.h")
 #include "kernels/generic/attention.inl.h"
-#endif
+#include "kernels/generic/recurrent.inl.h"
+#include "kernels/generic/vector.inl.h"
 
 namespace lamina::kernels {
 #define LAMINA_DECLARE(type) \
@@ -44,16 +41,10 @@ extern const Table LAMINA_JOIN(kTable, LAMINA_ISA, );
 const Table LAMINA_JOIN(kTable, LAMINA_ISA, ) = {
     LAMINA_STRING(LAMINA_ISA),
     kMatmul,
-#if __has_include("kernels/generic/vector.inl.h")
     MakeVectorKernels<SimdF32>(),
-#else
-    {},
-#endif
-#if __has_include("kernels/generic/attention.inl.h")
     &Attention<SimdF32>,
-#else
-    nullptr,
-#endif
+    &Conv<SimdF32>,
+    &DeltaRecurrent<SimdF32>,
 };
 }  // namespace lamina::kernels
 
