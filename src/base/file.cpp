@@ -29,18 +29,12 @@ class Descriptor {
   int fd_;
 };
 
-std::string FolderOf(const std::string& path) {
-  const auto slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
-Result<> WriteAll(int fd, std::string_view content, const std::string& path) {
-  while (!content.empty()) {
-    const ssize_t n = write(fd, content.data(), content.size());
+Result<> WriteAll(int fd, Bytes bytes, const std::string& path) {
+  while (!bytes.empty()) {
+    const ssize_t n = write(fd, bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return Error(ErrnoStatus(errno, "write", path));
-    content.remove_prefix(static_cast<size_t>(n));
+    bytes = bytes.subspan(static_cast<size_t>(n));
   }
   return {};
 }
@@ -140,30 +134,50 @@ Result<std::string> ReadFile(const std::string& path, uint64_t max_bytes) {
   }
 }
 
-Result<> WriteFileAtomically(const std::string& path, std::string_view content) {
+Result<AtomicFile> AtomicFile::Create(const std::string& path) {
   std::string temporary = path + ".XXXXXX";
-  {
-    Descriptor fd(mkostemp(temporary.data(), O_CLOEXEC));
-    if (fd.get() < 0) return Error(ErrnoStatus(errno, "create", temporary));
-    auto written = WriteAll(fd.get(), content, path);
-    if (written && (fchmod(fd.get(), 0644) != 0 || fsync(fd.get()) != 0)) {
-      written = Error(ErrnoStatus(errno, "write", path));
-    }
-    if (!written) {
-      unlink(temporary.c_str());
-      return written;
-    }
+  const int fd = mkostemp(temporary.data(), O_CLOEXEC);
+  if (fd < 0) return Error(ErrnoStatus(errno, "create", temporary));
+  return AtomicFile(path, std::move(temporary), fd);
+}
+
+AtomicFile::AtomicFile(AtomicFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      temporary_(std::exchange(other.temporary_, {})),
+      fd_(std::exchange(other.fd_, -1)) {}
+
+AtomicFile::~AtomicFile() {
+  if (fd_ >= 0) close(fd_);
+  if (!temporary_.empty()) unlink(temporary_.c_str());
+}
+
+Result<> AtomicFile::Write(Bytes bytes) { return WriteAll(fd_, bytes, path_); }
+
+Result<> AtomicFile::Commit() {
+  if (fchmod(fd_, 0644) != 0 || fsync(fd_) != 0) return Error(ErrnoStatus(errno, "write", path_));
+  if (rename(temporary_.c_str(), path_.c_str()) != 0) {
+    return Error(ErrnoStatus(errno, "replace", path_));
   }
-  if (rename(temporary.c_str(), path.c_str()) != 0) {
-    const Status status = ErrnoStatus(errno, "replace", path);
-    unlink(temporary.c_str());
-    return Error(status);
-  }
-  Descriptor folder(open(FolderOf(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (folder.get() < 0 || fsync(folder.get()) != 0) {
-    return Error(ErrnoStatus(errno, "sync", FolderOf(path)));
-  }
+  temporary_.clear();
+  return SyncFolder(FolderOf(path_));
+}
+
+Result<> WriteFileAtomically(const std::string& path, std::string_view content) {
+  AtomicFile file = TRY(AtomicFile::Create(path));
+  TRY(file.Write({reinterpret_cast<const uint8_t*>(content.data()), content.size()}));
+  return file.Commit();
+}
+
+Result<> SyncFolder(const std::string& path) {
+  Descriptor folder(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (folder.get() < 0 || fsync(folder.get()) != 0) return Error(ErrnoStatus(errno, "sync", path));
   return {};
+}
+
+std::string FolderOf(const std::string& path) {
+  const auto slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
 }
 
 Result<> MakeFolders(const std::string& path) {

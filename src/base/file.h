@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/result.h"
 
@@ -40,9 +41,38 @@ class MappedFile {
 /// The whole of a small file. Errors: as MappedFile::Open; kResourceExhausted above `max_bytes`.
 Result<std::string> ReadFile(const std::string& path, uint64_t max_bytes);
 
+/// A file that appears whole or not at all: written under a temporary name in the same folder,
+/// then synced and renamed over `path` by Commit. Without Commit the temporary file is removed.
+class AtomicFile {
+ public:
+  static Result<AtomicFile> Create(const std::string& path);
+
+  AtomicFile(AtomicFile&& other) noexcept;
+  AtomicFile& operator=(AtomicFile&&) = delete;
+  ~AtomicFile();
+
+  Result<> Write(Bytes bytes);
+  /// Syncs the file, renames it over the path, syncs the folder. Once.
+  Result<> Commit();
+
+ private:
+  AtomicFile(std::string path, std::string temporary, int fd)
+      : path_(std::move(path)), temporary_(std::move(temporary)), fd_(fd) {}
+
+  std::string path_;
+  std::string temporary_;  ///< Empty after Commit.
+  int fd_;
+};
+
 /// Writes a temporary file in the same folder, syncs it, renames it over `path`, syncs the folder:
 /// at every moment `path` is the old or the new content, whole.
 Result<> WriteFileAtomically(const std::string& path, std::string_view content);
+
+/// Makes the names in a folder durable: a rename survives a power loss only after this.
+Result<> SyncFolder(const std::string& folder);
+
+/// The folder part of a path: "." for a plain name.
+std::string FolderOf(const std::string& path);
 
 /// mkdir -p.
 Result<> MakeFolders(const std::string& path);

@@ -21,6 +21,11 @@ inline constexpr uint64_t kGgufMaxKeyBytes = 65535;
 inline constexpr uint64_t kGgufMaxTensorNameBytes = 256;
 inline constexpr uint32_t kGgufMaxDimensions = 4;
 
+/// A power of two from 8 to kGgufMaxAlignment.
+inline bool IsGgufAlignment(uint64_t alignment) {
+  return alignment >= 8 && alignment <= kGgufMaxAlignment && (alignment & (alignment - 1)) == 0;
+}
+
 /// Types of metadata values, as numbered in the file.
 enum class GgufValueType : uint32_t {
   kUint8 = 0,

@@ -171,7 +171,7 @@ Result<> ReadEntry(BoundedReader& in, uint64_t index, GgufFile& file) {
                    type);
     }
     const uint64_t alignment = std::get<uint64_t>(*value);
-    if (alignment < 8 || alignment > kGgufMaxAlignment || (alignment & (alignment - 1)) != 0) {
+    if (!IsGgufAlignment(alignment)) {
       return Error(Code::kInvalidArgument,
                    "general.alignment is {}; it must be a power of two from 8 to {}", alignment,
                    kGgufMaxAlignment);
