@@ -11,8 +11,8 @@ namespace {
 constexpr float kL2Eps = 1e-6f;
 
 // What the phases of one layer share. Slots: 0 = queries, keys and values; 1 = z; 2 = alpha, which
-// becomes the logarithm of the decay, and beta; 4 = the convolved channels of 0, whose values become
-// the heads' outputs.
+// becomes the logarithm of the decay, and beta; 4 = the convolved channels of 0, whose values
+// become the heads' outputs.
 struct Context {
   Worker& worker;
   const int index;
@@ -128,11 +128,11 @@ void GatedDeltaNet(Worker& w, int index) {
   const LayerWeights& weights = w.step.weights->layers[static_cast<size_t>(index)];
   const Context c{w, index, w.spec, weights};
   const tensor::Inputs inputs = w.Norm(weights[VectorRole::kMixerNorm]);
-  w.Multiply(inputs, {{&weights[MatrixRole::kDeltaQkv], w.slot(0), w.slot_stride(0)},
-                      {&weights[MatrixRole::kDeltaGate], w.slot(1), w.slot_stride(1)},
-                      {&weights[MatrixRole::kDeltaAlpha], w.slot(2), w.slot_stride(2)},
-                      {&weights[MatrixRole::kDeltaBeta], w.slot(2) + c.beta_offset(),
-                       w.slot_stride(2)}});
+  w.Multiply(inputs,
+             {{&weights[MatrixRole::kDeltaQkv], w.slot(0), w.slot_stride(0)},
+              {&weights[MatrixRole::kDeltaGate], w.slot(1), w.slot_stride(1)},
+              {&weights[MatrixRole::kDeltaAlpha], w.slot(2), w.slot_stride(2)},
+              {&weights[MatrixRole::kDeltaBeta], w.slot(2) + c.beta_offset(), w.slot_stride(2)}});
   w.Barrier();
   ConvolveHeads(c);
   ComputeGates(c);

@@ -97,7 +97,7 @@ void RunStep(Step& step, int thread) {
       FeedForward(w, i);
     }
     w.AddResidual(nullptr, weights[VectorRole::kPostFfnNorm]);
-    if (w.spec.d_per_layer_input > 0) AddPerLayerInput(w, i);
+    FinishLayer(w, i);
     if (step.stop) return;
   }
   Head(w);

@@ -111,8 +111,8 @@ SlotWidths LayerSlotWidths(const ModelSpec& spec, const LayerSpec& layer) {
                 layer.output_gate ? int64_t{layer.n_heads} * layer.d_value : 0,
                 int64_t{layer.n_heads} * layer.d_value};
       break;
-    case Mixer::kGatedDeltaNet:  // Queries, keys and values; z; alpha; beta; the convolved.
-      widths = {n_channels, n_delta_v, spec.n_v_heads, spec.n_v_heads, n_channels};
+    case Mixer::kGatedDeltaNet:  // Queries, keys, values; z; alpha and beta; the convolved.
+      widths = {n_channels, n_delta_v, 2 * PanelWidth(spec.n_v_heads), 0, n_channels};
       break;
     case Mixer::kShortConv:  // B, C and x; B x; -; -; the convolved.
       widths = {3 * spec.d_model, spec.d_model, 0, 0, spec.d_model};

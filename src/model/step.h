@@ -200,6 +200,6 @@ void Experts(Worker& worker, int layer);
 /// Gemma 4: per-layer inputs from the embeddings of all rows, once per step, behind a barrier.
 void PreparePerLayerInputs(Worker& worker);
 /// Gemma 4: a layer's end; leaves the residual stream up to date.
-void AddPerLayerInput(Worker& worker, int layer);
+void FinishLayer(Worker& worker, int layer);
 
 }  // namespace lamina::model

@@ -104,6 +104,7 @@ struct VectorName {
 struct PlanNames {
   std::span<const MatrixName> matrices;
   std::span<const VectorName> vectors;
+  std::span<const VectorName> more_vectors = {};  ///< What a family has besides those.
   std::string_view gguf_output_norm = "output_norm.weight";
   std::string_view hf_output_norm = "norm.weight";
   /// Hugging Face stores the gains of these norms minus one.
@@ -176,6 +177,12 @@ struct ExpertNames {
 };
 Result<> PlanExperts(const format::ModelSource& source, const ModelSpec& spec,
                      const ExpertNames& names, TensorPlan* plan);
+
+/// The order of values that turns a convolution stored as [n_channels, n_taps], as all files do,
+/// into [n_taps, n_channels]. `channels`: which of the file's channels comes where; empty = as they
+/// are.
+std::vector<int32_t> TapsFirst(int64_t n_channels, int64_t n_taps,
+                               const std::vector<int32_t>& channels = {});
 
 /// The row order that turns heads stored for adjacent pairs (2i, 2i + 1) into halves (i, i + n_rot
 /// / 2).

@@ -12,9 +12,6 @@ inline constexpr VectorName kGemmaVectors[] = {
     {VectorRole::kFfnNorm, Where::kAll, "ffn_norm.weight", "pre_feedforward_layernorm.weight"},
     {VectorRole::kPostFfnNorm, Where::kAll, "post_ffw_norm.weight",
      "post_feedforward_layernorm.weight"},
-    {VectorRole::kQueryNorm, Where::kAttention, "attn_q_norm.weight", "self_attn.q_norm.weight",
-     false},
-    {VectorRole::kKeyNorm, Where::kOwnKeys, "attn_k_norm.weight", "self_attn.k_norm.weight", false},
 };
 
 /// Scaled embedding, tanh GELU, softcaps, windows with every `period`-th layer seeing all.

@@ -5,6 +5,11 @@
 namespace lamina::model::families {
 namespace {
 
+constexpr VectorName kHeadNorms[] = {
+    {VectorRole::kQueryNorm, Where::kAttention, "attn_q_norm.weight", "self_attn.q_norm.weight"},
+    {VectorRole::kKeyNorm, Where::kOwnKeys, "attn_k_norm.weight", "self_attn.k_norm.weight"},
+};
+
 Result<ModelSpec> Read(const Fields& fields) {
   ModelSpec spec = TRY(ReadGemma(fields, 6));
   TRY(SetGemmaScale(fields, 62, &spec));
@@ -24,9 +29,11 @@ Result<ModelSpec> Read(const Fields& fields) {
 }
 
 Result<TensorPlan> Plan(const format::ModelSource& source, const ModelSpec& spec) {
-  return PlanByNames(
-      source, spec,
-      {.matrices = kLlamaMatrices, .vectors = kGemmaVectors, .hf_norms_minus_one = true});
+  return PlanByNames(source, spec,
+                     {.matrices = kLlamaMatrices,
+                      .vectors = kGemmaVectors,
+                      .more_vectors = kHeadNorms,
+                      .hf_norms_minus_one = true});
 }
 
 }  // namespace

@@ -15,13 +15,7 @@ constexpr MatrixName kMatrices[] = {
     {MatrixRole::kUp, Where::kDense, "ffn_up", "mlp.up_proj"},
     {MatrixRole::kDown, Where::kDense, "ffn_down", "mlp.down_proj"},
 };
-constexpr VectorName kVectors[] = {
-    {VectorRole::kMixerNorm, Where::kAll, "attn_norm.weight", "input_layernorm.weight"},
-    {VectorRole::kPostMixerNorm, Where::kAll, "post_attention_norm.weight",
-     "post_attention_layernorm.weight"},
-    {VectorRole::kFfnNorm, Where::kAll, "ffn_norm.weight", "pre_feedforward_layernorm.weight"},
-    {VectorRole::kPostFfnNorm, Where::kAll, "post_ffw_norm.weight",
-     "post_feedforward_layernorm.weight"},
+constexpr VectorName kMoreVectors[] = {
     {VectorRole::kQueryNorm, Where::kAttention, "attn_q_norm.weight", "self_attn.q_norm.weight"},
     {VectorRole::kKeyNorm, Where::kOwnKeys, "attn_k_norm.weight", "self_attn.k_norm.weight"},
     {VectorRole::kLayerScale, Where::kAll, "layer_output_scale.weight", "layer_scalar", false},
@@ -137,7 +131,9 @@ Result<ModelSpec> Read(const Fields& fields) {
 }
 
 Result<TensorPlan> Plan(const format::ModelSource& source, const ModelSpec& spec) {
-  TensorPlan plan = TRY(PlanByNames(source, spec, {.matrices = kMatrices, .vectors = kVectors}));
+  TensorPlan plan = TRY(
+      PlanByNames(source, spec,
+                  {.matrices = kMatrices, .vectors = kGemmaVectors, .more_vectors = kMoreVectors}));
   const TensorFinder find(source);
   for (size_t i = 0; i < spec.layers.size(); ++i) {
     if (spec.layers[i].kv_from_layer >= 0) continue;

@@ -102,11 +102,16 @@ Result<ModelSpec> Read(const Fields& fields) {
 
 Result<TensorPlan> Plan(const format::ModelSource& source, const ModelSpec& spec) {
   // GGUF calls the norm before the head token_embd_norm.
-  return PlanByNames(source, spec,
-                     {.matrices = kMatrices,
-                      .vectors = kVectors,
-                      .gguf_output_norm = "token_embd_norm.weight",
-                      .hf_output_norm = "embedding_norm.weight"});
+  TensorPlan plan = TRY(PlanByNames(source, spec,
+                                    {.matrices = kMatrices,
+                                     .vectors = kVectors,
+                                     .gguf_output_norm = "token_embd_norm.weight",
+                                     .hf_output_norm = "embedding_norm.weight"}));
+  const auto taps_first = TapsFirst(spec.d_model, spec.conv_kernel);
+  for (LayerPlan& layer : plan.layers) {
+    if (layer[VectorRole::kConvKernel].tensor) layer[VectorRole::kConvKernel].order = taps_first;
+  }
+  return plan;
 }
 
 }  // namespace

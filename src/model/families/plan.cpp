@@ -69,6 +69,18 @@ std::vector<int32_t> HalvesFromPairs(int64_t n_heads, int64_t d_head, int64_t n_
   return order;
 }
 
+std::vector<int32_t> TapsFirst(int64_t n_channels, int64_t n_taps,
+                               const std::vector<int32_t>& channels) {
+  std::vector<int32_t> order;
+  for (int64_t tap = 0; tap < n_taps; ++tap) {
+    for (int64_t c = 0; c < n_channels; ++c) {
+      const int64_t channel = channels.empty() ? c : channels[c];
+      order.push_back(static_cast<int32_t>(channel * n_taps + tap));
+    }
+  }
+  return order;
+}
+
 TensorFinder::TensorFinder(const format::ModelSource& source)
     : source_(&source), is_gguf_(source.kind() == format::ModelSource::Kind::kGguf) {
   prefix_ = kPrefixes[0];
@@ -164,15 +176,16 @@ Result<TensorPlan> PlanByNames(const format::ModelSource& source, const ModelSpe
         matrix.row_order = RotaryOrder(spec, layer, name.role == MatrixRole::kKey);
       }
     }
-    for (const VectorName& name : names.vectors) {
-      if (!Applies(name.where, layer)) continue;
-      const format::Tensor* tensor = find.InLayer(i, name.gguf, name.hf);
-      if (!tensor && !name.required) continue;
-      if (!tensor) tensor = TRY(find.NeedInLayer(i, name.gguf, name.hf));
-      VectorPlan& vector = plan.layers[i][name.role] =
-          WholeVector(tensor, IsNorm(name.role) ? norm_transform : VectorPlan::Transform::kNone);
-      if (reorder && (name.role == VectorRole::kQueryBias || name.role == VectorRole::kKeyBias)) {
-        vector.order = RotaryOrder(spec, layer, name.role == VectorRole::kKeyBias);
+    for (std::span<const VectorName> list : {names.vectors, names.more_vectors}) {
+      for (const VectorName& name : list) {
+        if (!Applies(name.where, layer)) continue;
+        if (!name.required && !find.InLayer(i, name.gguf, name.hf)) continue;
+        VectorPlan& vector = plan.layers[i][name.role] =
+            WholeVector(TRY(find.NeedInLayer(i, name.gguf, name.hf)),
+                        IsNorm(name.role) ? norm_transform : VectorPlan::Transform::kNone);
+        if (reorder && (name.role == VectorRole::kQueryBias || name.role == VectorRole::kKeyBias)) {
+          vector.order = RotaryOrder(spec, layer, name.role == VectorRole::kKeyBias);
+        }
       }
     }
   }

@@ -122,6 +122,10 @@ std::vector<int32_t> TiledOrder(const ModelSpec& spec, int64_t before, int64_t w
   return order;
 }
 
+int64_t NumChannels(const ModelSpec& spec) {
+  return int64_t{2} * spec.n_k_heads * spec.d_k_head + int64_t{spec.n_v_heads} * spec.d_v_head;
+}
+
 void ReorderFromHuggingFace(const ModelSpec& spec, LayerPlan* out) {
   const int64_t n_keys = int64_t{2} * spec.n_k_heads * spec.d_k_head;
   LayerPlan& layer = *out;
@@ -135,7 +139,7 @@ void ReorderFromHuggingFace(const ModelSpec& spec, LayerPlan* out) {
   layer[VectorRole::kDeltaA].order = TiledOrder(spec, 0, 1);
   layer[VectorRole::kDeltaDt].order = TiledOrder(spec, 0, 1);
   layer[VectorRole::kDeltaConv].order =
-      TiledOrder(spec, n_keys * spec.conv_kernel, int64_t{spec.d_v_head} * spec.conv_kernel);
+      TapsFirst(NumChannels(spec), spec.conv_kernel, TiledOrder(spec, n_keys, spec.d_v_head));
 }
 
 /// Rows of a projection whose heads are [query | gate].
@@ -155,6 +159,7 @@ Result<TensorPlan> Plan(const format::ModelSource& source, const ModelSpec& spec
   for (size_t i = 0; i < spec.layers.size(); ++i) {
     const LayerSpec& layer = spec.layers[i];
     if (layer.mixer == Mixer::kGatedDeltaNet) {
+      plan.layers[i][VectorRole::kDeltaConv].order = TapsFirst(NumChannels(spec), spec.conv_kernel);
       if (!find.is_gguf()) ReorderFromHuggingFace(spec, &plan.layers[i]);
       continue;
     }
