@@ -31,6 +31,7 @@ if(LAMINA_FUZZ)
 endif()
 
 find_package(fmt REQUIRED)
+find_package(nlohmann_json REQUIRED)
 find_package(Threads REQUIRED)
 
 # lamina_library(NAME DEPENDS...): the sources of src/NAME (this folder and below), one static library lamina_NAME.
