@@ -81,8 +81,8 @@ struct KvBlock {
 
 /// scores[row][16 panel + lane] = scale * q . K for P panels from `panel` on.
 template <class S, KvType T, int R, int P>
-inline void ScoreTile(const float* q, int d, const KvBlock& block, int panel, float scale,
-                      float* scores) {
+[[gnu::noinline]] void ScoreTile(const float* q, int d, const KvBlock& block, int panel,
+                                 float scale, float* scores) {
   typename S::F sum[R][P];
 #pragma GCC unroll 6
   for (int r = 0; r < R; ++r) {
@@ -118,8 +118,9 @@ inline void ScoreTile(const float* q, int d, const KvBlock& block, int panel, fl
 /// sums[row][column..] = factor[row] * sums + scores x V for C groups of 16 columns, over the
 /// positions [begin, end) of the block.
 template <class S, KvType T, int R, int C, bool kLast>
-inline void ValueTile(const float* scores, const KvBlock& block, int begin, int end, int column,
-                      const float* factor, float* sums, int64_t sums_stride) {
+[[gnu::noinline]] void ValueTile(const float* scores, const KvBlock& block, int begin, int end,
+                                 int column, const float* factor, float* sums,
+                                 int64_t sums_stride) {
   typename S::F sum[R][C];
 #pragma GCC unroll 6
   for (int r = 0; r < R; ++r) {
@@ -223,9 +224,9 @@ void BlockTile(const AttentionArgs& a, const KvBlock& block, int64_t block_begin
   const Visible first = VisiblePart(a, row / a.n_group, block_begin);
   const Visible last = VisiblePart(a, (row + R - 1) / a.n_group, block_begin);
   if (first.begin >= last.end) return;
-  constexpr int kMany = S::kAccumulators / R < 1   ? 1
-                        : S::kAccumulators / R > 4 ? 4
-                                                   : S::kAccumulators / R;
+  // Keys that must be converted need a register each while f32 ones are read by the FMA itself.
+  constexpr int kSums = T == KvType::kF32 ? S::kAccumulators : S::kAccumulators - 1;
+  constexpr int kMany = kSums / R < 1 ? 1 : kSums / R > 4 ? 4 : kSums / R;
   const int panel_begin = first.begin / 16, panel_end = (last.end + 15) / 16;
   int panel = panel_begin;
   for (; panel + kMany <= panel_end; panel += kMany) {
@@ -306,7 +307,8 @@ void ConvertBlock(const AttentionArgs& a, int begin, int end, KvBlock* block, fl
 
 /// Where the rows of one call keep what they need between blocks.
 struct AttentionScratch {
-  float* q;         ///< Tiles of up to S::kTileRows rows, [d_head][rows of the tile] each.
+  int tile_rows;    ///< Rows of a tile; the last may have fewer.
+  float* q;         ///< Tiles, [d_head][rows of the tile] each.
   float* sums;      ///< [n_rows][sums_stride].
   RowState* state;  ///< [n_rows].
   float* scores;    ///< [S::kTileRows][kAttentionBlock].
@@ -316,8 +318,9 @@ struct AttentionScratch {
 };
 
 template <class S>
-AttentionScratch PrepareRows(const AttentionArgs& a, int64_t n_rows) {
+AttentionScratch PrepareRows(const AttentionArgs& a, int64_t n_rows, int tile_rows) {
   AttentionScratch s;
+  s.tile_rows = tile_rows;
   auto* next = static_cast<float*>(a.scratch);
   const int64_t d = (a.d_head + 15) / 16 * 16;
   s.sums_stride = (a.d_value + 15) / 16 * 16;
@@ -327,8 +330,8 @@ AttentionScratch PrepareRows(const AttentionArgs& a, int64_t n_rows) {
   s.sums = s.scores + S::kTileRows * kAttentionBlock;
   s.q = s.sums + n_rows * s.sums_stride;
   s.state = reinterpret_cast<RowState*>(s.q + n_rows * a.d_head);
-  for (int64_t row = 0; row < n_rows; row += S::kTileRows) {
-    const int64_t in_tile = n_rows - row < S::kTileRows ? n_rows - row : S::kTileRows;
+  for (int64_t row = 0; row < n_rows; row += tile_rows) {
+    const int64_t in_tile = n_rows - row < tile_rows ? n_rows - row : tile_rows;
     float* tile = s.q + row * a.d_head;
     for (int64_t r = 0; r < in_tile; ++r) {
       const int64_t token = (row + r) / a.n_group, group = (row + r) % a.n_group;
@@ -343,10 +346,27 @@ AttentionScratch PrepareRows(const AttentionArgs& a, int64_t n_rows) {
   return s;
 }
 
+/// One block for all rows.
+template <class S, KvType T>
+void BlockOfRows(const AttentionArgs& a, const KvBlock& block, int64_t block_begin, int64_t n_rows,
+                 const AttentionScratch& s) {
+  for (int64_t row = 0; row < n_rows; row += s.tile_rows) {
+    const int in_tile = static_cast<int>(n_rows - row < s.tile_rows ? n_rows - row : s.tile_rows);
+    BlockRows<S, T, kMaxRowsOf<S, T>>(in_tile, a, block, block_begin, row, s.q + row * a.d_head,
+                                      s.scores, s.state + row, s.sums + row * s.sums_stride,
+                                      s.sums_stride);
+  }
+}
+
 template <class S, KvType T>
 void AttentionOf(const AttentionArgs& a) {
   const int64_t n_rows = a.n_tokens * a.n_group;
-  const AttentionScratch s = PrepareRows<S>(a, n_rows);
+  // Up to twice the direct rows it is cheaper to convert while reading, once per tile.
+  constexpr int kDirect = kMaxDirectRows<S>;
+  const bool direct = n_rows <= 2 * kDirect;
+  const AttentionScratch s = PrepareRows<S>(
+      a, n_rows,
+      !direct ? S::kTileRows : static_cast<int>(n_rows <= kDirect ? n_rows : (n_rows + 1) / 2));
   const int64_t key_bytes = KvRowBytes(T, a.d_head), value_bytes = KvRowBytes(T, a.d_value);
   const int64_t end = a.position + a.n_tokens;
   const int64_t begin = a.window > 0 && a.position + 1 > a.window ? a.position + 1 - a.window : 0;
@@ -363,25 +383,11 @@ void AttentionOf(const AttentionArgs& a) {
       block.keys[panel] = static_cast<const uint8_t*>(a.k_pages[page]) + row * key_bytes;
       block.values[panel] = static_cast<const uint8_t*>(a.v_pages[page]) + row * value_bytes;
     }
-    if constexpr (T != KvType::kF32) {
-      if (n_rows > kMaxDirectRows<S>) {
-        ConvertBlock<S, T>(a, from, to, &block, s.keys, s.values);
-        for (int64_t row = 0; row < n_rows; row += S::kTileRows) {
-          const int in_tile =
-              static_cast<int>(n_rows - row < S::kTileRows ? n_rows - row : S::kTileRows);
-          BlockRows<S, KvType::kF32, S::kTileRows>(in_tile, a, block, block_begin, row,
-                                                   s.q + row * a.d_head, s.scores, s.state + row,
-                                                   s.sums + row * s.sums_stride, s.sums_stride);
-        }
-        continue;
-      }
-    }
-    for (int64_t row = 0; row < n_rows; row += S::kTileRows) {
-      const int in_tile =
-          static_cast<int>(n_rows - row < S::kTileRows ? n_rows - row : S::kTileRows);
-      BlockRows<S, T, kMaxRowsOf<S, T>>(in_tile, a, block, block_begin, row, s.q + row * a.d_head,
-                                        s.scores, s.state + row, s.sums + row * s.sums_stride,
-                                        s.sums_stride);
+    if (T != KvType::kF32 && !direct) {
+      ConvertBlock<S, T>(a, from, to, &block, s.keys, s.values);
+      BlockOfRows<S, KvType::kF32>(a, block, block_begin, n_rows, s);
+    } else {
+      BlockOfRows<S, T>(a, block, block_begin, n_rows, s);
     }
   }
   for (int64_t row = 0; row < n_rows; ++row) {
