@@ -24,6 +24,12 @@ struct EncodeOptions {
   bool add_bos = false;
 };
 
+/// A range of bytes of a text.
+struct TextSpan {
+  size_t begin;
+  size_t end;
+};
+
 /// An immutable vocabulary with its splitter; safe from any thread.
 class Tokenizer {
  public:
@@ -37,6 +43,10 @@ class Tokenizer {
   /// Bytes of any kind encode; invalid UTF-8 is handled as the reference does (U+FFFD).
   virtual std::vector<TokenId> Encode(std::string_view text,
                                       const EncodeOptions& options) const = 0;
+  /// As Encode; special tokens are read where they lie wholly inside one of `special` (ascending,
+  /// disjoint). Text on both sides of a span's border is still split as one text.
+  virtual std::vector<TokenId> EncodeSpans(std::string_view text, std::span<const TextSpan> special,
+                                           bool add_bos) const = 0;
   /// The bytes that a token stands for in running text; control tokens give "" unless
   /// `special`, then their name. Out-of-range ids give "".
   virtual std::string TokenBytes(TokenId id, bool special = false) const = 0;
@@ -53,7 +63,7 @@ class Tokenizer {
   bool IsEndOfGeneration(TokenId id) const;    ///< Any of the tokens that end an answer.
   bool IsControl(TokenId id) const;            ///< A special token that is not text.
   const std::vector<TokenId>& end_of_generation() const { return eog_; }
-  /// The id of a token by its exact text, or -1.
+  /// The id of a token by its text as TokenBytes(id, true) gives it, or -1.
   virtual TokenId Find(std::string_view token) const = 0;
   /// The special tokens' texts: what must stay text in a user's message.
   const std::vector<std::string>& special_tokens() const { return special_tokens_; }
@@ -71,7 +81,10 @@ class Tokenizer {
 /// Turns a stream of ids into text that never ends inside a UTF-8 sequence.
 class Detokenizer {
  public:
-  explicit Detokenizer(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+  /// `at_start`: the stream begins a text, so that Decode would drop its leading space; false where
+  /// it continues a text that was shown before. The tokenizer outlives this.
+  explicit Detokenizer(const Tokenizer& tokenizer, bool at_start = true)
+      : tokenizer_(tokenizer), at_start_(at_start) {}
   /// The text that became complete with this token, possibly empty.
   std::string Push(TokenId id);
   /// What is left at the end: an unfinished sequence as U+FFFD.
@@ -80,7 +93,7 @@ class Detokenizer {
  private:
   const Tokenizer& tokenizer_;
   std::string pending_;
-  bool at_start_ = true;
+  bool at_start_;
 };
 
 }  // namespace lamina::text

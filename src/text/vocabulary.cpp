@@ -1,0 +1,64 @@
+#include "text/vocabulary.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace lamina::text {
+
+uint64_t HashBytes(std::string_view bytes) {
+  constexpr uint64_t kMultiplier = 0x9E3779B97F4A7C15;
+  uint64_t hash = bytes.size() * kMultiplier;
+  const auto mix = [&](uint64_t word) {
+    hash = (hash ^ word) * kMultiplier;
+    hash ^= hash >> 32;
+  };
+  size_t i = 0;
+  for (; i + 8 <= bytes.size(); i += 8) {
+    uint64_t word;
+    std::memcpy(&word, bytes.data() + i, 8);
+    mix(word);
+  }
+  if (i < bytes.size()) {
+    uint64_t word = 0;
+    std::memcpy(&word, bytes.data() + i, bytes.size() - i);
+    mix(word);
+  }
+  return hash ^ hash >> 29;
+}
+
+void Vocabulary::Add(std::string_view bytes, TokenType type) {
+  blob_ += bytes;
+  offsets_.push_back(blob_.size());
+  types_.push_back(type);
+  max_token_bytes_ = std::max(max_token_bytes_, bytes.size());
+}
+
+void Vocabulary::BuildIndex() {
+  size_t n_slots = 16;
+  while (n_slots < 2 * types_.size()) n_slots *= 2;
+  slots_.assign(n_slots, -1);
+  for (TokenId id = 0; id < n_tokens(); ++id) {
+    if (offsets_[id + 1] == offsets_[id]) continue;
+    size_t slot = HashBytes(bytes(id)) & (n_slots - 1);
+    while (slots_[slot] >= 0) slot = (slot + 1) & (n_slots - 1);
+    slots_[slot] = id;
+  }
+}
+
+TokenId Vocabulary::Lookup(std::string_view bytes_of_token, bool text_only) const {
+  if (bytes_of_token.empty() || bytes_of_token.size() > max_token_bytes_) return -1;
+  const size_t mask = slots_.size() - 1;
+  for (size_t slot = HashBytes(bytes_of_token) & mask; slots_[slot] >= 0;
+       slot = (slot + 1) & mask) {
+    const TokenId id = slots_[slot];
+    if (bytes(id) != bytes_of_token) continue;
+    const TokenType t = types_[id];
+    if (!text_only || t == TokenType::kNormal || t == TokenType::kUserDefined ||
+        t == TokenType::kUnused) {
+      return id;
+    }
+  }
+  return -1;
+}
+
+}  // namespace lamina::text
