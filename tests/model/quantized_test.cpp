@@ -1,0 +1,82 @@
+// Integer kernels in whole models: every family and type against f32 arithmetic on the same
+// weights.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <numeric>
+
+#include "support.h"
+
+namespace lamina::model::test {
+namespace {
+
+constexpr double kMaxKl = 0.02;
+
+std::string Folder() { return LAMINA_BINARY_DIR "/test_data/quantized"; }
+
+// Models made once by the script; nothing is written where they are newer than it.
+bool MakeModels() {
+  const std::string command = std::string("python3 ") + LAMINA_SOURCE_DIR +
+                              "/tests/oracles/quantize_models.py " +
+                              LAMINA_BINARY_DIR "/test_data/families " + Folder();
+  return std::system(command.c_str()) == 0;
+}
+
+std::vector<std::string> ModelNames() {
+  std::vector<std::string> names;
+  for (const std::string& family : FamilyNames()) {
+    for (const char* type : {"Q8_0", "Q4_0", "Q4_1"}) names.push_back(family + "." + type);
+  }
+  for (const char* type : {"F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q2_K", "Q3_K",
+                           "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS", "MXFP4"}) {
+    names.push_back(std::string("wide.") + type);
+  }
+  return names;
+}
+
+class Quantized : public testing::TestWithParam<std::string> {
+ protected:
+  static void SetUpTestSuite() {
+    static const bool made = MakeModels();
+    ASSERT_TRUE(made) << "tests/oracles/quantize_models.py failed: install tests/requirements.txt";
+  }
+};
+
+std::vector<int32_t> SomeIds(int64_t n_vocab) {
+  std::vector<int32_t> ids(72);
+  uint32_t state = 12345;
+  for (int32_t& id : ids) {
+    state = state * 1664525 + 1013904223;
+    id = static_cast<int32_t>((state >> 8) % static_cast<uint32_t>(n_vocab));
+  }
+  return ids;
+}
+
+TEST_P(Quantized, AgreesWithF32OnTheSameWeights) {
+  ThreadPool pool(2);
+  const LoadOptions f32{.kv_type = "f32"};
+  const auto model = LoadModel(Folder() + "/" + GetParam() + ".gguf", pool, f32);
+  const auto reference = LoadModel(Folder() + "/" + GetParam() + ".f32.gguf", pool, f32);
+  const int64_t n_vocab = model->spec().n_vocab;
+  const std::vector<int32_t> ids = SomeIds(n_vocab);
+  const std::vector<float> logits = Logits(*model, pool, ids, {72});
+  const double kl = MeanKl(Logits(*reference, pool, ids, {72}), logits, n_vocab);
+  std::printf("%s: mean KL %.2g\n", GetParam().c_str(), kl);
+  EXPECT_LE(kl, kMaxKl);
+  // Any number of rows per step gives the same bits: scratch, tiles and rounding follow the row.
+  for (const int64_t n_rows : {1, 5, 16}) {
+    EXPECT_EQ(logits, Logits(*model, pool, ids, {n_rows})) << n_rows << " rows per step";
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Quantized, testing::ValuesIn(ModelNames()), [](const auto& info) {
+  std::string name = info.param;
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return c == '-' || c == '.'; }, '_');
+  return name;
+});
+
+}  // namespace
+}  // namespace lamina::model::test
