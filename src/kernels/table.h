@@ -101,7 +101,8 @@ using ConvFn = void (*)(const ConvArgs&) noexcept;
 
 /// Gated delta rule of one value head (arXiv:2412.06464) over n_tokens rows, with S the state:
 /// S = decay S; d = beta (v - S^T k); S = S + k d^T; out = S^T q. q is scaled and q, k are
-/// normalised by the caller.
+/// normalised by the caller. More than 16 rows go in chunks of matrix products, with other
+/// rounding.
 struct DeltaArgs {
   const float* q;  ///< [n_tokens][q_stride], d_k values each; k likewise.
   const float* k;
@@ -123,7 +124,7 @@ using DeltaFn = void (*)(const DeltaArgs&) noexcept;
 inline constexpr int kDeltaChunk = 64;
 
 static inline constexpr int64_t DeltaScratchBytes(int64_t d_k, int64_t d_v) {
-  return 4 * kDeltaChunk * (3 * (d_k + 16) + 3 * (d_v + 16) + 4 * kDeltaChunk + 16) + 256;
+  return 4 * kDeltaChunk * (2 * d_k + d_v + 2 * kDeltaChunk);
 }
 
 /// Operations on f32 rows. n is any positive number; x and out may alias. Every CPU gives the same

@@ -193,7 +193,7 @@ TEST(Delta, ShortStepsGiveTheBitsOfSingleTokensOnEveryCpu) {
 }
 
 TEST(Delta, EveryCpuGivesTheScalarBitsInChunks) {
-  const DeltaCase test(32, 72, 150, 0.5f);
+  const DeltaCase test(40, 64, 150, 0.5f);
   std::vector<float> expected_state;
   const auto expected = test.Run(*Available().back(), 150, &expected_state);
   for (const Table* table : Available()) {

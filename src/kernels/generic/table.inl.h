@@ -22,7 +22,7 @@ void LAMINA_JOIN(Matmul, LAMINA_ISA, LAMINA_UNIT_TYPE)(const MatmulArgs& m) noex
 #else
 
 #include "kernels/generic/attention.inl.h"
-#include "kernels/generic/recurrent.inl.h"
+#include "kernels/generic/delta_chunk.inl.h"
 #include "kernels/generic/vector.inl.h"
 
 namespace lamina::kernels {
@@ -39,12 +39,8 @@ constexpr MatmulFn kMatmul[] = {LAMINA_QUANT_TYPES(LAMINA_ROW)};
 
 extern const Table LAMINA_JOIN(kTable, LAMINA_ISA, );
 const Table LAMINA_JOIN(kTable, LAMINA_ISA, ) = {
-    LAMINA_STRING(LAMINA_ISA),
-    kMatmul,
-    MakeVectorKernels<SimdF32>(),
-    &Attention<SimdF32>,
-    &Conv<SimdF32>,
-    &DeltaRecurrent<SimdF32>,
+    LAMINA_STRING(LAMINA_ISA), kMatmul,        MakeVectorKernels<SimdF32>(),
+    &Attention<SimdF32>,       &Conv<SimdF32>, &Delta<SimdF32>,
 };
 }  // namespace lamina::kernels
 
