@@ -111,6 +111,8 @@ def write_wide(paths, kind, seed):
         w.add_head_count(heads)
         w.add_head_count_kv(kv_heads)
         w.add_layer_norm_rms_eps(1e-5)
+        w.add_key_length(head)
+        w.add_value_length(head)
         w.add_rope_dimension_count(head)
         w.add_vocab_size(vocab)
 
