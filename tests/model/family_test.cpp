@@ -16,6 +16,8 @@ struct Case {
   std::string file;  ///< "model.gguf" or "hf".
 };
 
+void PrintTo(const Case& c, std::ostream* out) { *out << c.family << "/" << c.file; }
+
 std::vector<Case> Cases() {
   std::vector<Case> cases;
   for (const std::string& family : FamilyNames()) {
