@@ -1,0 +1,92 @@
+#include "cli/app.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <map>
+
+#include "cli/command.h"
+#include "cli/options.h"
+#include "cli/settings.h"
+
+namespace lamina::cli {
+namespace {
+
+constexpr const char* kFooter =
+    "\nMODEL is a name of the library (lamina list), a path to a .gguf file, or a folder with\n"
+    "config.json and safetensors. Options may also stand in the environment (LAMINA_THREADS=2)\n"
+    "and in ~/.config/lamina/lamina.toml; the command line wins.";
+
+// CLI11 writes several lines and its own exit codes; people get one line, scripts get 2.
+int ParseFailure(const CLI::App& app, const CLI::ParseError& error) {
+  const auto used = app.get_subcommands();
+  const std::string verb = used.empty() ? "" : " " + used.front()->get_name();
+  std::string message = error.what();
+  while (!message.empty() && message.back() == '\n') message.pop_back();
+  return UsageError(fmt::format("{}\nTry: lamina{} --help", message, verb));
+}
+
+}  // namespace
+
+int UsageError(std::string_view message) {
+  fmt::print(stderr, "lamina: {}\n", message);
+  return kUsage;
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app("Runs small language models, fast and privately, on this machine.", "lamina");
+  app.set_version_flag("--version", "lamina " LAMINA_VERSION);
+  app.set_help_flag("-h,--help", "Print this help and exit");
+  app.require_subcommand(1);
+  app.footer(kFooter);
+
+  struct Entry {
+    const Verb* verb;
+    CLI::App* app;
+    std::unique_ptr<Command> command;
+    Options options;
+  };
+  std::vector<Entry> entries;
+  std::map<std::string, std::vector<std::string>> keys;
+  entries.reserve(Verbs().size());
+  for (const Verb& verb : Verbs()) {
+    CLI::App* sub = app.add_subcommand(verb.name, verb.summary);
+    entries.push_back({&verb, sub, verb.make(), Options(*sub)});
+    entries.back().command->Define(entries.back().options);
+    keys[verb.name] = entries.back().options.Keys();
+  }
+  if (argc < 2) {
+    fmt::print(stderr, "{}", app.help());
+    return kUsage;
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    const auto used = app.get_subcommands();
+    fmt::print("{}", used.empty() ? app.help() : used.front()->help());
+    return kDone;
+  } catch (const CLI::CallForVersion& version) {
+    fmt::print("{}\n", version.what());
+    return kDone;
+  } catch (const CLI::ParseError& error) {
+    return ParseFailure(app, error);
+  }
+
+  const auto settings = Settings::Read();
+  if (!settings) return UsageError(settings.error().message());
+  if (const auto known = settings->CheckKeys(keys); !known) {
+    return UsageError(known.error().message());
+  }
+  for (Entry& entry : entries) {
+    if (!entry.app->parsed()) continue;
+    if (const auto applied = entry.options.Apply(*settings, entry.verb->name); !applied) {
+      return UsageError(applied.error().message());
+    }
+    const auto exit_code = entry.command->Run({app});
+    if (exit_code) return *exit_code;
+    fmt::print(stderr, "lamina: {}\n", exit_code.error().message());
+    return kFailed;
+  }
+  return kUsage;
+}
+
+}  // namespace lamina::cli

@@ -1,0 +1,75 @@
+#include "cli/interrupt.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <thread>
+
+namespace lamina::cli {
+namespace {
+
+constexpr char kSignal = 's', kQuit = 'q';
+
+// A signal handler may only write to a pipe and read these.
+std::atomic<int> pipe_to_watcher{-1};
+std::atomic<int> n_signals{0};
+
+void OnSignal(int) {
+  const int saved = errno;
+  if (n_signals.fetch_add(1) > 0) {
+    signal(SIGINT, SIG_DFL);
+    raise(SIGINT);
+  }
+  const ssize_t n = write(pipe_to_watcher, &kSignal, 1);
+  (void)n;
+  errno = saved;
+}
+
+}  // namespace
+
+struct Interrupt::Impl {
+  std::function<void()> on_interrupt;
+  int fds[2] = {-1, -1};
+  struct sigaction saved {};
+  std::thread watcher;
+
+  void Watch() {
+    char byte = 0;
+    for (;;) {
+      const ssize_t n = read(fds[0], &byte, 1);
+      if (n < 0 && errno == EINTR) continue;
+      if (n != 1 || byte == kQuit) return;
+      on_interrupt();
+    }
+  }
+};
+
+Interrupt::Interrupt(std::function<void()> on_interrupt) : impl_(new Impl) {
+  impl_->on_interrupt = std::move(on_interrupt);
+  sigaction(SIGINT, nullptr, &impl_->saved);
+  if (impl_->saved.sa_handler == SIG_IGN || pipe2(impl_->fds, O_CLOEXEC) != 0) return;
+  pipe_to_watcher = impl_->fds[1];
+  n_signals = 0;
+  impl_->watcher = std::thread([this] { impl_->Watch(); });
+  struct sigaction action {};
+  action.sa_handler = OnSignal;
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGINT, &action, nullptr);
+}
+
+Interrupt::~Interrupt() {
+  if (impl_->watcher.joinable()) {
+    sigaction(SIGINT, &impl_->saved, nullptr);
+    const ssize_t n = write(impl_->fds[1], &kQuit, 1);
+    (void)n;
+    impl_->watcher.join();
+    close(impl_->fds[0]);
+    close(impl_->fds[1]);
+  }
+  delete impl_;
+}
+
+}  // namespace lamina::cli

@@ -1,0 +1,164 @@
+#include <CLI/CLI.hpp>
+
+#include "cli/options.h"
+#include "cli/verbs.h"
+
+namespace lamina::cli {
+namespace {
+
+// What a shell needs to know of a verb.
+struct VerbWords {
+  std::string name, summary;
+  std::vector<std::pair<std::string, std::string>> flags;  // Name and help.
+  bool takes_model = false;                                // Else files complete.
+};
+
+std::vector<VerbWords> CollectWords(const CLI::App& app) {
+  std::vector<VerbWords> verbs;
+  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
+    VerbWords words{sub->get_name(), sub->get_description(), {}, false};
+    for (const CLI::Option* option : sub->get_options()) {
+      for (const auto& name : option->get_lnames()) {
+        words.flags.emplace_back("--" + name, option->get_description());
+      }
+      for (const auto& name : option->get_snames()) {
+        words.flags.emplace_back("-" + name, option->get_description());
+      }
+      const std::string argument = option->get_name(true);
+      words.takes_model |= argument == "MODEL" || argument == "FROM" ||
+                           (argument == "NAME" && words.name == "rm");
+    }
+    verbs.push_back(std::move(words));
+  }
+  return verbs;
+}
+
+// Inside single quotes.
+std::string Quoted(const std::string& text) {
+  std::string out = "'";
+  for (char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+std::string Names(const std::vector<VerbWords>& verbs) {
+  std::string names;
+  for (const auto& verb : verbs) names += (names.empty() ? "" : " ") + verb.name;
+  return names;
+}
+
+std::string Bash(const std::vector<VerbWords>& verbs) {
+  std::string out =
+      "_lamina() {\n"
+      "  local word=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]} flags='' models=''\n"
+      "  COMPREPLY=()\n"
+      "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n";
+  out += fmt::format("    COMPREPLY=($(compgen -W '{} --help --version' -- \"$word\"))\n",
+                     Names(verbs));
+  out += "    return\n  fi\n  case $verb in\n";
+  for (const auto& verb : verbs) {
+    std::string flags;
+    for (const auto& [flag, help] : verb.flags) flags += (flags.empty() ? "" : " ") + flag;
+    out += fmt::format("    {}) flags='{}'{} ;;\n", verb.name, flags,
+                       verb.takes_model ? "; models=yes" : "");
+  }
+  out +=
+      "  esac\n"
+      "  case $word in\n"
+      "    -*) COMPREPLY=($(compgen -W \"$flags\" -- \"$word\")) ;;\n"
+      "    *)\n"
+      "      [ -n \"$models\" ] && models=$(lamina list --quiet 2>/dev/null)\n"
+      "      [ \"$verb\" = help ] && models='" +
+      Names(verbs) +
+      "'\n"
+      "      COMPREPLY=($(compgen -W \"$models\" -- \"$word\") $(compgen -f -- \"$word\"))\n"
+      "      declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions \"$word\" "
+      ";;\n"
+      "  esac\n"
+      "}\n"
+      "complete -o filenames -F _lamina lamina\n";
+  return out;
+}
+
+std::string Zsh(const std::vector<VerbWords>& verbs) {
+  std::string out = "#compdef lamina\n_lamina() {\n  local -a verbs flags models\n  verbs=(\n";
+  const auto entry = [](std::string name, const std::string& help) {
+    for (size_t i = 0; (i = name.find(':', i)) != std::string::npos; i += 2) name.insert(i, "\\");
+    return "    " + Quoted(name + ":" + help) + "\n";
+  };
+  for (const auto& verb : verbs) out += entry(verb.name, verb.summary);
+  out +=
+      "  )\n"
+      "  if (( CURRENT == 2 )); then\n    _describe verb verbs\n    return\n  fi\n"
+      "  case $words[2] in\n";
+  for (const auto& verb : verbs) {
+    out += "    " + verb.name + ")\n    flags=(\n";
+    for (const auto& [flag, help] : verb.flags) out += "  " + entry(flag, help);
+    out += "    )\n";
+    if (verb.takes_model) {
+      out += "    models=(${(f)\"$(lamina list --quiet 2>/dev/null)\"})\n";
+    }
+    out += "    ;;\n";
+  }
+  out +=
+      "  esac\n"
+      "  if [[ $words[CURRENT] == -* ]]; then\n    _describe flag flags\n"
+      "  else\n    compadd -a models\n    _files\n  fi\n"
+      "}\n"
+      "if [ \"$funcstack[1]\" = _lamina ]; then _lamina \"$@\"; else compdef _lamina lamina; fi\n";
+  return out;
+}
+
+std::string Fish(const std::vector<VerbWords>& verbs) {
+  std::string out =
+      "function __lamina_needs_verb\n  test (count (commandline -opc)) -eq 1\nend\n"
+      "function __lamina_verb\n  set -l words (commandline -opc)\n"
+      "  test (count $words) -gt 1; and contains -- $words[2] $argv\nend\n";
+  for (const auto& verb : verbs) {
+    out += fmt::format("complete -c lamina -n __lamina_needs_verb -f -a {} -d {}\n", verb.name,
+                       Quoted(verb.summary));
+    for (const auto& [flag, help] : verb.flags) {
+      const bool is_long = flag.rfind("--", 0) == 0;
+      out += fmt::format("complete -c lamina -n '__lamina_verb {}' {} {} -d {}\n", verb.name,
+                         is_long ? "-l" : "-s", flag.substr(is_long ? 2 : 1), Quoted(help));
+    }
+    if (verb.takes_model) {
+      out += fmt::format(
+          "complete -c lamina -n '__lamina_verb {}' -a '(lamina list --quiet 2>/dev/null)'\n",
+          verb.name);
+    }
+  }
+  return out;
+}
+
+class Completion : public Command {
+ public:
+  void Define(Options& options) override {
+    options.Argument("SHELL", &shell_, "bash, zsh or fish");
+  }
+
+  Result<int> Run(const Context& context) override {
+    const auto verbs = CollectWords(context.app);
+    std::string script;
+    if (shell_ == "bash") {
+      script = Bash(verbs);
+    } else if (shell_ == "zsh") {
+      script = Zsh(verbs);
+    } else if (shell_ == "fish") {
+      script = Fish(verbs);
+    } else {
+      return UsageError(
+          fmt::format("there are completions for bash, zsh and fish, not for {}", shell_));
+    }
+    fmt::print("{}", script);
+    return kDone;
+  }
+
+ private:
+  std::string shell_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> MakeCompletion() { return std::make_unique<Completion>(); }
+
+}  // namespace lamina::cli
