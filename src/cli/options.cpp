@@ -2,9 +2,8 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <charconv>
-#include <cmath>
-#include <limits>
+
+#include "cli/numbers.h"
 
 namespace lamina::cli {
 namespace {
@@ -18,41 +17,11 @@ std::string KeyOf(std::string_view names) {
   return key;
 }
 
+// CLI11 takes errors of values as exceptions; they end in this file's callers of parse and Apply.
 template <class T>
-T ParseWhole(const std::string& key, const std::string& text, T least, T most) {
-  T value{};
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (error == std::errc::invalid_argument || stop != end) {
-    throw CLI::ValidationError(fmt::format("{} is \"{}\"; it must be a whole number", key, text));
-  }
-  if (error != std::errc() || value < least || value > most) {
-    throw CLI::ValidationError(
-        most == std::numeric_limits<T>::max()
-            ? fmt::format("{} is {}; it must be at least {}", key, text, least)
-            : fmt::format("{} is {}; it must be from {} to {}", key, text, least, most));
-  }
-  return value;
-}
-
-double ParseReal(const std::string& key, const std::string& text, double least, double most) {
-  double value = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (error == std::errc::invalid_argument || stop != end) {
-    throw CLI::ValidationError(fmt::format("{} is \"{}\"; it must be a number", key, text));
-  }
-  if (error != std::errc() || !(value >= least && value <= most)) {
-    throw CLI::ValidationError(
-        fmt::format("{} is {}; it must be from {} to {}", key, text, least, most));
-  }
-  return value;
-}
-
-bool ParseBool(const std::string& key, const std::string& text) {
-  if (text == "true" || text == "1" || text == "on" || text == "yes") return true;
-  if (text == "false" || text == "0" || text == "off" || text == "no") return false;
-  throw CLI::ValidationError(fmt::format("{} is \"{}\"; it must be true or false", key, text));
+T OrThrow(Result<T> result) {
+  if (!result) throw CLI::ValidationError(result.error().message());
+  return *result;
 }
 
 }  // namespace
@@ -82,7 +51,7 @@ void Options::Flag(const char* names, bool* value, const char* help) {
   // From the environment or the file a flag comes as a word.
   const std::string key = KeyOf(names);
   settings_.push_back({key, option, [=](const std::string& text) {
-                         *value = ParseBool(key, text);
+                         *value = OrThrow(ParseBool(key, text));
                        }});
 }
 
@@ -99,22 +68,18 @@ void Options::Texts(const char* names, std::vector<std::string>* values, const c
   app_.add_option(names, *values, help)->type_name("TEXT")->allow_extra_args(false);
 }
 
-void Options::Number(const char* names, float* value, double least, double most,
-                     const char* help) {
+void Options::Number(const char* names, float* value, const char* help) {
   Add(
       names,
-      [=, key = KeyOf(names)](const std::string& text) {
-        *value = static_cast<float>(ParseReal(key, text, least, most));
-      },
+      [=, key = KeyOf(names)](const std::string& text) { *value = OrThrow(ParseReal(key, text)); },
       help, "NUMBER");
 }
 
-void Options::Number(const char* names, int* value, int64_t least, int64_t most,
-                     const char* help) {
+void Options::Number(const char* names, int* value, int least, int most, const char* help) {
   Add(
       names,
       [=, key = KeyOf(names)](const std::string& text) {
-        *value = static_cast<int>(ParseWhole<int64_t>(key, text, least, most));
+        *value = static_cast<int>(OrThrow(ParseWhole(key, text, least, most)));
       },
       help, "N");
 }
@@ -124,16 +89,16 @@ void Options::Number(const char* names, int64_t* value, int64_t least, int64_t m
   Add(
       names,
       [=, key = KeyOf(names)](const std::string& text) {
-        *value = ParseWhole<int64_t>(key, text, least, most);
+        *value = OrThrow(ParseWhole(key, text, least, most));
       },
       help, "N");
 }
 
-void Options::Number(const char* names, uint64_t* value, const char* help) {
+void Options::Number(const char* names, std::optional<uint64_t>* value, const char* help) {
   Add(
       names,
       [=, key = KeyOf(names)](const std::string& text) {
-        *value = ParseWhole<uint64_t>(key, text, 0, std::numeric_limits<uint64_t>::max());
+        *value = OrThrow(ParseUnsigned(key, text));
       },
       help, "N");
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,11 +35,12 @@ class Options {
   void RequiredText(const char* names, std::string* value, const char* help, const char* type);
   /// May be given several times.
   void Texts(const char* names, std::vector<std::string>* values, const char* help);
-  /// A number from least to most.
-  void Number(const char* names, float* value, double least, double most, const char* help);
-  void Number(const char* names, int* value, int64_t least, int64_t most, const char* help);
+  /// A number in f32's range.
+  void Number(const char* names, float* value, const char* help);
+  /// A whole number from least to most.
+  void Number(const char* names, int* value, int least, int most, const char* help);
   void Number(const char* names, int64_t* value, int64_t least, int64_t most, const char* help);
-  void Number(const char* names, uint64_t* value, const char* help);
+  void Number(const char* names, std::optional<uint64_t>* value, const char* help);
 
   /// Fills in what the command line did not give. Errors name where the value came from.
   Result<> Apply(const Settings& settings, const std::string& verb);

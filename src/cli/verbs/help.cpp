@@ -13,12 +13,16 @@ class Help : public Command {
   }
 
   Result<int> Run(const Context& context) override {
-    const CLI::App* app = &context.app;
-    if (!verb_.empty()) {
-      app = context.app.get_subcommand_no_throw(verb_);
-      if (!app) return UsageError(fmt::format("there is no verb {}; try: lamina help", verb_));
+    if (verb_.empty()) {
+      fmt::print("{}", context.app.help());
+      return kDone;
     }
-    fmt::print("{}", app->help());
+    const auto named = context.app.get_subcommands(
+        [&](const CLI::App* verb) { return verb->get_name() == verb_; });
+    if (named.empty()) {
+      return UsageError(fmt::format("there is no verb {}; try: lamina help", verb_));
+    }
+    fmt::print("{}", named.front()->help());
     return kDone;
   }
 
