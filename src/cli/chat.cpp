@@ -136,8 +136,7 @@ Result<> Chat::AnswerUser(const std::string& input) {
     fmt::print(stderr, "{}\n", Dim("stopped", HasColor(stderr)));
   }
   if (options_.stats) {
-    fmt::print(stderr, "{}\n",
-               Dim(Describe(answer->timings, engine_.context()), HasColor(stderr)));
+    fmt::print(stderr, "{}\n", Dim(Describe(answer->timings, engine_.context()), HasColor(stderr)));
   }
   const std::string opening = prompt->opens_thinking ? "<think>\n" : "";
   messages_.push_back({"assistant", opening + answer->text});
@@ -171,8 +170,7 @@ Result<bool> Chat::Clear(const std::string&) {
 
 Result<bool> Chat::System(const std::string& text) {
   if (!prompts_.has_template()) {
-    return Error(Code::kFailedPrecondition,
-                 "without a chat template there is no system message");
+    return Error(Code::kFailedPrecondition, "without a chat template there is no system message");
   }
   options_.system = text;
   messages_.clear();

@@ -16,15 +16,14 @@ struct CodeRange {
 };
 
 // Unicode East Asian Width W and F, and emoji, in blocks.
-constexpr CodeRange kWide[] = {{0x1100, 0x115f},   {0x2e80, 0x303e},   {0x3041, 0xa4cf},
-                               {0xa960, 0xa97c},   {0xac00, 0xd7a3},   {0xf900, 0xfaff},
-                               {0xfe30, 0xfe6f},   {0xff00, 0xff60},   {0xffe0, 0xffe6},
-                               {0x1f300, 0x1f64f}, {0x1f680, 0x1f6ff}, {0x1f900, 0x1f9ff},
-                               {0x20000, 0x3fffd}};
+constexpr CodeRange kWide[] = {
+    {0x1100, 0x115f},   {0x2e80, 0x303e},   {0x3041, 0xa4cf},  {0xa960, 0xa97c}, {0xac00, 0xd7a3},
+    {0xf900, 0xfaff},   {0xfe30, 0xfe6f},   {0xff00, 0xff60},  {0xffe0, 0xffe6}, {0x1f300, 0x1f64f},
+    {0x1f680, 0x1f6ff}, {0x1f900, 0x1f9ff}, {0x20000, 0x3fffd}};
 // Combining marks, joiners and variation selectors, in blocks.
-constexpr CodeRange kZero[] = {{0x0300, 0x036f}, {0x0483, 0x0489}, {0x0591, 0x05bd},
-                               {0x064b, 0x065f}, {0x1ab0, 0x1aff}, {0x1dc0, 0x1dff},
-                               {0x200b, 0x200f}, {0x20d0, 0x20ff}, {0xfe00, 0xfe0f},
+constexpr CodeRange kZero[] = {{0x0300, 0x036f}, {0x0483, 0x0489},  {0x0591, 0x05bd},
+                               {0x064b, 0x065f}, {0x1ab0, 0x1aff},  {0x1dc0, 0x1dff},
+                               {0x200b, 0x200f}, {0x20d0, 0x20ff},  {0xfe00, 0xfe0f},
                                {0xfe20, 0xfe2f}, {0xe0100, 0xe01ef}};
 
 template <size_t kN>
@@ -41,8 +40,12 @@ std::u32string FromUtf8(std::string_view utf8) {
   std::u32string out;
   for (size_t i = 0; i < utf8.size();) {
     const auto lead = static_cast<unsigned char>(utf8[i]);
-    const size_t n = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3
-                                   : lead < 0xf5 ? 4 : 0;
+    const size_t n = lead < 0x80   ? 1
+                     : lead < 0xc2 ? 0
+                     : lead < 0xe0 ? 2
+                     : lead < 0xf0 ? 3
+                     : lead < 0xf5 ? 4
+                                   : 0;
     char32_t c = n == 1 ? lead : n == 0 ? 0 : lead & (0x7fu >> n);
     bool valid = n > 0 && i + n <= utf8.size();
     for (size_t j = 1; valid && j < n; ++j) {
@@ -74,7 +77,9 @@ std::string ToUtf8(std::u32string_view text) {
   return out;
 }
 
-void EditBuffer::Insert(char32_t c) { text_.insert(text_.begin() + static_cast<long>(cursor_++), c); }
+void EditBuffer::Insert(char32_t c) {
+  text_.insert(text_.begin() + static_cast<long>(cursor_++), c);
+}
 
 void EditBuffer::Backspace() {
   if (cursor_ > 0) text_.erase(--cursor_, 1);
@@ -103,7 +108,9 @@ size_t EditBuffer::StartOfLine(size_t at) const {
   return newline == std::u32string::npos ? 0 : newline + 1;
 }
 
-size_t EditBuffer::EndOfLine(size_t at) const { return std::min(text_.find(U'\n', at), text_.size()); }
+size_t EditBuffer::EndOfLine(size_t at) const {
+  return std::min(text_.find(U'\n', at), text_.size());
+}
 
 void EditBuffer::LineStart() { cursor_ = StartOfLine(cursor_); }
 

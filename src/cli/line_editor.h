@@ -40,9 +40,9 @@ class LineEditor {
 
   History history_;
   EditBuffer buffer_;
-  size_t history_at_ = 0;   ///< Entry shown; entries().size() = the new input.
-  std::string new_input_;   ///< Kept while an older entry is shown.
-  int cursor_row_ = 0;      ///< Rows from the first drawn one to the cursor.
+  size_t history_at_ = 0;  ///< Entry shown; entries().size() = the new input.
+  std::string new_input_;  ///< Kept while an older entry is shown.
+  int cursor_row_ = 0;     ///< Rows from the first drawn one to the cursor.
   int last_row_ = 0;
 };
 

@@ -35,8 +35,10 @@ Result<std::string> TemplateInConfig(const std::string& path) {
       if (source != entry.end() && source->is_string()) return source->get<std::string>();
     }
   }
-  return Error(Code::kInvalidArgument, "{}: chat_template is neither a text nor a list with one "
-               "named \"default\"", path);
+  return Error(Code::kInvalidArgument,
+               "{}: chat_template is neither a text nor a list with one "
+               "named \"default\"",
+               path);
 }
 
 }  // namespace

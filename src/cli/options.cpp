@@ -50,18 +50,20 @@ void Options::Flag(const char* names, bool* value, const char* help) {
       names, [value](int64_t) { *value = true; }, help);
   // From the environment or the file a flag comes as a word.
   const std::string key = KeyOf(names);
-  settings_.push_back({key, option, [=](const std::string& text) {
-                         *value = OrThrow(ParseBool(key, text));
-                       }});
+  settings_.push_back(
+      {key, option, [=](const std::string& text) { *value = OrThrow(ParseBool(key, text)); }});
 }
 
 void Options::Text(const char* names, std::string* value, const char* help, const char* type) {
-  Add(names, [value](const std::string& text) { *value = text; }, help, type);
+  Add(
+      names, [value](const std::string& text) { *value = text; }, help, type);
 }
 
 void Options::RequiredText(const char* names, std::string* value, const char* help,
                            const char* type) {
-  Add(names, [value](const std::string& text) { *value = text; }, help, type)->required();
+  Add(
+      names, [value](const std::string& text) { *value = text; }, help, type)
+      ->required();
 }
 
 void Options::Texts(const char* names, std::vector<std::string>* values, const char* help) {

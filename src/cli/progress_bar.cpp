@@ -35,9 +35,8 @@ void ProgressBar::Update(const store::Progress& progress) {
   if (speed > 0) {
     text += fmt::format("  {}/s", HumanBytes(static_cast<uint64_t>(speed)));
     if (progress.total_bytes > progress.done_bytes) {
-      text += fmt::format(
-          "  {:.0f} s left",
-          static_cast<double>(progress.total_bytes - progress.done_bytes) / speed);
+      text += fmt::format("  {:.0f} s left",
+                          static_cast<double>(progress.total_bytes - progress.done_bytes) / speed);
     }
   }
   line_.Show(text);

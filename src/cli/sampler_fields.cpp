@@ -31,8 +31,7 @@ constexpr SamplerField kFields[] = {
     {"dry_base", "--dry-base", &SamplerOptions::dry_base, "How fast DRY grows; default 1.75"},
     {"dry_allowed_length", "--dry-allowed-length", &SamplerOptions::dry_allowed_length,
      "Repetitions that DRY leaves alone, in tokens; default 2"},
-    {"dry_last_n", "--dry-last-n", &SamplerOptions::dry_last_n,
-     "How far back DRY looks; -1 = all"},
+    {"dry_last_n", "--dry-last-n", &SamplerOptions::dry_last_n, "How far back DRY looks; -1 = all"},
     {"xtc_probability", "--xtc-probability", &SamplerOptions::xtc_probability,
      "How often XTC excludes the top choices; 0 = off"},
     {"xtc_threshold", "--xtc-threshold", &SamplerOptions::xtc_threshold,
@@ -56,9 +55,8 @@ Result<> SetSamplerField(SamplerOptions& options, std::string_view name, std::st
     if (const auto* real = std::get_if<float SamplerOptions::*>(&row.field)) {
       options.*(*real) = TRY(ParseReal(name, text));
     } else {
-      options.*std::get<int SamplerOptions::*>(row.field) =
-          static_cast<int>(TRY(ParseWhole(name, text, std::numeric_limits<int>::min(),
-                                          std::numeric_limits<int>::max())));
+      options.*std::get<int SamplerOptions::*>(row.field) = static_cast<int>(TRY(ParseWhole(
+          name, text, std::numeric_limits<int>::min(), std::numeric_limits<int>::max())));
     }
     return {};
   }

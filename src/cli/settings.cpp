@@ -43,8 +43,8 @@ Result<> Collect(const toml::table& table, const std::string& prefix, const std:
     }
     const auto text = AsText(node);
     if (!text) {
-      return Error(Code::kInvalidArgument,
-                   "{}: {} must be a text, a number or true or false", path, key);
+      return Error(Code::kInvalidArgument, "{}: {} must be a text, a number or true or false", path,
+                   key);
     }
     values[key] = *text;
   }
@@ -97,8 +97,8 @@ Result<> Settings::CheckKeys(const std::map<std::string, std::vector<std::string
       for (const char* foreign : kForeignTables) is_known |= table == foreign;
     }
     if (!is_known) {
-      return Error(Code::kInvalidArgument, "{}: {} is not a setting; lamina help names them",
-                   path_, name);
+      return Error(Code::kInvalidArgument, "{}: {} is not a setting; lamina help names them", path_,
+                   name);
     }
   }
   return {};

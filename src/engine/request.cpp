@@ -10,7 +10,7 @@ Request::Request(RequestId id, std::vector<int32_t> prompt, const GenerateOption
       sink_(sink),
       tokenizer_(tokenizer),
       context_(context),
-      detokenizer_(tokenizer),
+      detokenizer_(tokenizer, !options.continues_text),
       stop_matcher_(options.stop) {
   timings_.n_prompt_tokens = std::ssize(history_);
 }

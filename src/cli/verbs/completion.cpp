@@ -25,8 +25,8 @@ std::vector<VerbWords> CollectWords(const CLI::App& app) {
         words.flags.emplace_back("-" + name, option->get_description());
       }
       const std::string argument = option->get_name(true);
-      words.takes_model |= argument == "MODEL" || argument == "FROM" ||
-                           (argument == "NAME" && words.name == "rm");
+      words.takes_model |=
+          argument == "MODEL" || argument == "FROM" || (argument == "NAME" && words.name == "rm");
     }
     verbs.push_back(std::move(words));
   }
@@ -71,7 +71,8 @@ std::string Bash(const std::vector<VerbWords>& verbs) {
       Names(verbs) +
       "'\n"
       "      COMPREPLY=($(compgen -W \"$models\" -- \"$word\") $(compgen -f -- \"$word\"))\n"
-      "      declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions \"$word\" "
+      "      declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions "
+      "\"$word\" "
       ";;\n"
       "  esac\n"
       "}\n"

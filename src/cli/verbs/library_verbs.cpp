@@ -6,7 +6,9 @@
 
 namespace lamina::cli {
 
-Result<store::Library> OpenLibrary() { return store::Library(TRY(store::Library::DefaultFolder())); }
+Result<store::Library> OpenLibrary() {
+  return store::Library(TRY(store::Library::DefaultFolder()));
+}
 
 Json ModelAsJson(const store::ModelInfo& model) {
   Json json;

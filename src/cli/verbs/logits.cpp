@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -89,8 +90,8 @@ class Logits : public Command {
   Result<int> Run(const Context&) override {
     const std::string text = TRY(ReadFile(ids_path_, kMostIdBytes));
     // The context must be known before the model loads; the ids' range only after.
-    compute_.context = std::ssize(
-        TRY(ParseIds(text, std::numeric_limits<int32_t>::max(), ids_path_.c_str())));
+    compute_.context =
+        std::ssize(TRY(ParseIds(text, std::numeric_limits<int32_t>::max(), ids_path_.c_str())));
     if (compute_.context == 0) return Error(Code::kInvalidArgument, "{} has no ids", ids_path_);
     const LoadedModel loaded = TRY(LoadModel(model_, compute_));
     const int64_t n_vocab = loaded.model->spec().n_vocab;
@@ -106,8 +107,8 @@ class Logits : public Command {
     for (int64_t begin = 0; begin < n_tokens; begin += n_chunk) {
       const int64_t n = std::min(n_chunk, n_tokens - begin);
       const model::StepPart part{
-          sequence.get(), std::span(ids).subspan(static_cast<size_t>(begin), static_cast<size_t>(n)),
-          n};
+          sequence.get(),
+          std::span(ids).subspan(static_cast<size_t>(begin), static_cast<size_t>(n)), n};
       TRY(loaded.model->Forward(*loaded.pool, {&part, 1}, logits.data(), nullptr));
       TRY(file.Write(logits.data(), static_cast<size_t>(n * n_vocab) * sizeof(float)));
     }

@@ -98,8 +98,8 @@ class RunModel : public Command {
     engine::EngineOptions engine_options;
     engine_options.context = compute_.context;
     engine_options.max_sequences = 1;
-    const auto engine = TRY(engine::Engine::Create(loaded.model, loaded.tokenizer, *loaded.pool,
-                                                   engine_options));
+    const auto engine =
+        TRY(engine::Engine::Create(loaded.model, loaded.tokenizer, *loaded.pool, engine_options));
     if (sampler_.dry_multiplier > 0) sampler_.dry_breakers = DryBreakers(*loaded.tokenizer);
     engine::GenerateOptions generate;
     generate.sampler = sampler_;
@@ -136,16 +136,14 @@ class RunModel : public Command {
       std::fwrite(text.data(), 1, text.size(), stdout);
       std::fflush(stdout);
     };
-    const auto answer = TRY(GenerateAnswer(engine, std::move(prompt.ids), generate,
-                                           [&](std::string_view text) {
-                                             write(dimmer.Push(text));
-                                           }));
+    const auto answer =
+        TRY(GenerateAnswer(engine, std::move(prompt.ids), generate,
+                           [&](std::string_view text) { write(dimmer.Push(text)); }));
     write(dimmer.Finish());
     write("\n");
     if (json_) PrintAnswerJson(answer, load_ms);
     if (stats_) {
-      fmt::print(stderr, "{}\n",
-                 Dim(Describe(answer.timings, engine.context()), HasColor(stderr)));
+      fmt::print(stderr, "{}\n", Dim(Describe(answer.timings, engine.context()), HasColor(stderr)));
     }
     return answer.reason == engine::FinishReason::kCancelled ? kFailed : kDone;
   }
@@ -164,8 +162,8 @@ class RunModel : public Command {
         {"load_ms", load_ms},
         {"prefill_ms", timings.prefill_ms},
         {"decode_ms", timings.decode_ms},
-        {"prefill_tokens_per_s", TokensPerSecond(timings.n_prompt_tokens - timings.n_cached_tokens,
-                                                 timings.prefill_ms)},
+        {"prefill_tokens_per_s",
+         TokensPerSecond(timings.n_prompt_tokens - timings.n_cached_tokens, timings.prefill_ms)},
         {"decode_tokens_per_s",
          TokensPerSecond(timings.n_generated_tokens - 1, timings.decode_ms)}};
     json["seed"] = sampler_.seed;

@@ -69,8 +69,7 @@ class Show : public Command {
     json["type"] = details.type;
     Json types = Json::array();
     for (const auto& share : mix) {
-      types.push_back(
-          {{"type", share.name}, {"tensors", share.n_tensors}, {"bytes", share.bytes}});
+      types.push_back({{"type", share.name}, {"tensors", share.n_tensors}, {"bytes", share.bytes}});
     }
     json["quantization"] = std::move(types);
     json["chat_template"] = jinja.empty() ? Json(nullptr) : Json(jinja);

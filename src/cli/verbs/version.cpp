@@ -8,9 +8,7 @@ namespace {
 
 class Version : public Command {
  public:
-  void Define(Options& options) override {
-    options.Flag("--json", &json_, "One JSON object");
-  }
+  void Define(Options& options) override { options.Flag("--json", &json_, "One JSON object"); }
 
   Result<int> Run(const Context&) override {
     if (!json_) {

@@ -1,0 +1,178 @@
+"""The verbs on the real models."""
+
+import json
+import os
+import re
+import struct
+
+import numpy
+import pytest
+from conftest import HAS_BRIDGE
+from safetensors.numpy import load_file
+
+needs_bridge = pytest.mark.skipif(not HAS_BRIDGE, reason="built without chat templates")
+PROMPT = "The capital of France is"
+KEYS = {"model", "text", "finish_reason", "usage", "timings", "seed"}
+
+
+def greedy(lamina, model, prompt, n, *args, **kwargs):
+    return lamina.json(
+        "run", model, prompt, "--temperature", 0, "--max-tokens", n, *args, **kwargs
+    )
+
+
+@needs_bridge
+def test_run_answers_through_the_template(lamina, smollm2):
+    answer = greedy(lamina, smollm2, "What is the capital of France?", 24)
+    assert set(answer) == KEYS
+    assert "Paris" in answer["text"]
+    assert "<|im" not in answer["text"]
+    assert answer["finish_reason"] in ("stop", "length")
+    usage = answer["usage"]
+    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+    assert usage["completion_tokens"] <= 24
+    assert answer["timings"]["prefill_ms"] > 0 and answer["timings"]["decode_ms"] > 0
+
+
+def test_run_raw_completes(lamina, smollm2):
+    answer = greedy(lamina, smollm2, PROMPT, 6, "--raw")
+    assert "Paris" in answer["text"]
+    assert answer["text"].startswith(" ")
+    assert answer["finish_reason"] == "length"
+    assert answer["usage"]["completion_tokens"] == 6
+
+
+def test_a_model_without_a_template_completes_and_says_so(lamina, gemma3):
+    done = lamina("run", gemma3, PROMPT, "--temperature", 0, "--max-tokens", 4)
+    assert "no chat template" in done.err
+    assert "Paris" in done.out
+
+
+def test_text_comes_on_stdout_and_stats_on_stderr(lamina, smollm2):
+    done = lamina("run", smollm2, PROMPT, "--raw", "--max-tokens", 4, "--stats")
+    assert "tokens/s" in done.err and "tokens/s" not in done.out
+    assert done.out.endswith("\n")
+    assert "\x1b" not in done.out + done.err
+
+
+def test_the_prompt_may_be_piped(lamina, smollm2):
+    args = ["--raw", "--temperature", 0, "--max-tokens", 5]
+    piped = lamina("run", smollm2, *args, stdin=PROMPT).out
+    assert piped == lamina("run", smollm2, PROMPT, *args).out
+    both = lamina("run", smollm2, "Text:", "-", *args, stdin=PROMPT).out
+    assert both == lamina("run", smollm2, "Text:\n\n" + PROMPT, *args).out
+
+
+def test_a_seed_reproduces_a_text_on_any_thread_count(lamina, smollm2):
+    args = ["run", smollm2, "Once upon a time", "--raw", "--temperature", 1, "--max-tokens", 40]
+    texts = {
+        threads: lamina.json(*args, "--seed", 7, "--threads", threads)["text"]
+        for threads in (1, 2)
+    }
+    assert texts[1] == texts[2]
+    assert lamina.json(*args, "--seed", 8)["text"] != texts[1]
+    free = lamina.json(*args)
+    assert lamina.json(*args, "--seed", free["seed"])["text"] == free["text"]
+
+
+def test_a_stop_text_ends_the_answer(lamina, smollm2):
+    answer = greedy(lamina, smollm2, "1 2 3 4 5 6", 40, "--raw", "--stop", "9")
+    assert answer["finish_reason"] == "stop"
+    assert "9" not in answer["text"] and "8" in answer["text"]
+
+
+def test_a_full_context_ends_the_answer(lamina, smollm2):
+    answer = greedy(lamina, smollm2, "1 2 3 4 5 6", 200, "--raw", "--ctx", 32)
+    assert answer["finish_reason"] == "length"
+    assert answer["usage"]["total_tokens"] == 32
+    done = lamina("run", smollm2, "word " * 40, "--raw", "--ctx", 32, code=1)
+    assert "context" in done.err
+
+
+def test_ids_and_text(lamina, smollm2):
+    text = "Hello, wörld!\n\n  <|im_end|> 🎉\t1234"
+    ids = lamina.json("tokenize", smollm2, stdin=text)["ids"]
+    plain = lamina("tokenize", smollm2, stdin=text).out
+    assert [int(x) for x in plain.split()] == ids
+    assert lamina("detokenize", smollm2, stdin=plain).out == text
+    special = lamina.json("tokenize", smollm2, "--special", stdin="<|im_end|>")["ids"]
+    assert special == [2]
+    assert len(lamina.json("tokenize", smollm2, stdin="<|im_end|>")["ids"]) > 1
+    assert lamina.json("detokenize", smollm2, "--special", stdin="2")["text"] == "<|im_end|>"
+    for bad in ("49152", "-1", "x"):
+        assert bad in lamina("detokenize", smollm2, stdin=bad, code=1).err
+
+
+def test_bos_where_the_model_asks_for_it(lamina, gemma3):
+    plain = lamina.json("tokenize", gemma3, stdin="Hello")["ids"]
+    assert lamina.json("tokenize", gemma3, "--bos", stdin="Hello")["ids"] == [2] + plain
+
+
+def test_logits_are_the_same_in_one_piece_and_token_by_token(lamina, smollm2, tmp_path):
+    ids = lamina("tokenize", smollm2, stdin="The quick brown fox jumps over the lazy dog").out
+    (tmp_path / "ids").write_text(ids)
+    files = {}
+    for chunk in (512, 1):
+        files[chunk] = tmp_path / f"{chunk}.safetensors"
+        lamina("logits", smollm2, "--ids", tmp_path / "ids", "--out", files[chunk], "--chunk", chunk)
+    whole, single = (load_file(files[chunk])["logits"] for chunk in (512, 1))
+    assert whole.dtype == numpy.float32 and whole.shape == (len(ids.split()), 49152)
+    assert numpy.isfinite(whole).all()
+    assert abs(whole - single).max() < 0.5
+    assert (whole.argmax(1) == single.argmax(1)).all()
+    (tmp_path / "ids").write_text("1 2 49152")
+    done = lamina("logits", smollm2, "--ids", tmp_path / "ids", "--out", tmp_path / "x", code=1)
+    assert "49152" in done.err
+    assert not (tmp_path / "x").exists()
+    assert list(tmp_path.glob("x*")) == []
+
+
+def test_bench_has_the_fixed_keys(lamina, smollm2):
+    report = lamina.json("bench", smollm2, "-p", 32, "-n", 8, "-r", 2, "--depth", 16, "-t", 1)
+    assert {"model", "isa", "threads", "load_ms", "rss_bytes", "read_gb_per_s", "prefill",
+            "decode"} <= set(report)
+    assert report["threads"] == 1
+    assert len(report["read_gb_per_s"]) == 2 and min(report["read_gb_per_s"]) > 0.1
+    assert report["prefill"]["n"] == 32 and len(report["prefill"]["tokens_per_s"]) == 2
+    decode = report["decode"]
+    assert decode["n"] == 8 and decode["depth"] == 16
+    assert len(decode["tokens_per_s"]) == len(decode["gb_per_s"]) == 2
+    for speed, gb_per_s in zip(decode["tokens_per_s"], decode["gb_per_s"]):
+        assert 60e6 < gb_per_s * 1e9 / speed < 200e6  # Bytes per token: about the weights.
+    assert 50e6 < report["rss_bytes"] < 2e9
+    batch = lamina.json("bench", smollm2, "-p", 0, "-n", 8, "-r", 1, "--batch", 4)
+    assert batch["prefill"]["tokens_per_s"] == []
+    assert batch["decode"]["batch"] == 4
+
+
+def test_the_library(lamina, smollm2):
+    added = lamina.json("import", smollm2, "--name", "small:one")
+    assert added["name"] == "small:one" and added["in_place"] is True
+    lamina("cp", "small:one", "small:two")
+    names = [model["name"] for model in lamina.json("list")["models"]]
+    assert names == ["small:one", "small:two"]
+    assert lamina("list", "--quiet").out.split() == names
+    shown = lamina.json("show", "small:two")
+    assert shown["architecture"] == "llama" and shown["layers"] == 30
+    assert shown["context"] == 8192 and shown["n_vocab"] == 49152
+    assert 130e6 < shown["parameters"] < 140e6
+    assert shown["quantization"][0]["type"] == "Q4_1"
+    assert "im_start" in shown["chat_template"]
+    assert "Q4_1" in lamina("show", "small:two").out
+    assert "im_start" in lamina("show", "small:two", "--template").out
+    answer = greedy(lamina, "small:two", PROMPT, 4, "--raw")
+    assert "Paris" in answer["text"]
+    lamina("rm", "small:one", "small:two")
+    assert lamina.json("list") == {"models": []}
+    assert os.path.exists(smollm2)
+    for name in ("../../etc/passwd", "sha256:../x", "small:one"):
+        lamina("rm", name, code=1)
+
+
+def test_a_broken_file_is_one_clear_error(lamina, smollm2, tmp_path):
+    broken = tmp_path / "broken.gguf"
+    with open(smollm2, "rb") as file:
+        broken.write_bytes(file.read(1 << 20))
+    for args in (["run", broken, "x", "--raw"], ["tokenize", broken], ["bench", broken]):
+        done = lamina(*args, code=1)
+        assert done.err.startswith("lamina: ") and done.err.count("\n") <= 2

@@ -1,0 +1,113 @@
+"""Exit codes, messages and help."""
+
+import json
+import subprocess
+
+import pytest
+
+VERBS = """run pull list show rm import cp tokenize detokenize logits bench doctor completion
+version help""".split()
+
+
+def test_help_names_every_verb(lamina):
+    text = lamina("help").out
+    for verb in VERBS:
+        assert verb in text
+        assert "--help" in lamina("help", verb).out
+        assert lamina(verb, "--help").out == lamina("help", verb).out
+
+
+def test_version(lamina):
+    assert lamina("version").out.startswith("lamina ")
+    assert lamina("--version").out == lamina("version").out
+    version = lamina.json("version")
+    assert set(version) == {"version", "isa", "chat_templates"}
+
+
+@pytest.mark.parametrize(
+    "args, word",
+    [
+        ([], "Usage"),
+        (["nothing"], "nothing"),
+        (["run"], "MODEL"),
+        (["run", "m", "p", "--nothing"], "--nothing"),
+        (["run", "m", "p", "--top-k", "-1"], "top_k"),
+        (["run", "m", "p", "--top-k", "1.5"], "top_k"),
+        (["run", "m", "p", "--temperature", "1e999"], "temperature"),
+        (["run", "m", "p", "--temperature", "-1"], "temperature"),
+        (["run", "m", "p", "--temperature", "nan"], "temperature"),
+        (["run", "m", "p", "--top-p", "2"], "top_p"),
+        (["run", "m", "p", "--min-p", "x"], "min_p"),
+        (["run", "m", "p", "--seed", "-1"], "seed"),
+        (["run", "m", "p", "--max-tokens", "-2"], "max_tokens"),
+        (["run", "m", "p", "--threads", "0"], "threads"),
+        (["run", "m", "p", "--ctx", "-4"], "ctx"),
+        (["run", "m", "p", "--mirostat", "1"], "mirostat"),
+        (["run", "m", "p", "--logit-bias", "x"], "logit_bias"),
+        (["bench", "m", "-r", "0"], "repetitions"),
+        (["bench", "m", "--batch", "0"], "batch"),
+        (["logits", "m"], "--ids"),
+        (["rm"], "NAME"),
+        (["completion", "tcsh"], "tcsh"),
+        (["help", "nothing"], "nothing"),
+    ],
+)
+def test_usage_errors_name_the_field(lamina, args, word):
+    done = lamina(*args, code=2)
+    assert word in done.err
+    assert done.out == ""
+
+
+def test_a_missing_model_says_what_to_do(lamina):
+    done = lamina("run", "no-such-model", "hello", code=1)
+    assert "no-such-model" in done.err
+    assert done.out == ""
+
+
+def test_settings_come_from_flag_environment_and_file(lamina):
+    folder = lamina.home / "config" / "lamina"
+    folder.mkdir(parents=True)
+    (folder / "lamina.toml").write_text("[run]\ntop_k = -7\n")
+    assert "-7" in lamina("run", "m", "p", code=2).err
+    assert "-8" in lamina("run", "m", "p", code=2, env={"LAMINA_TOP_K": "-8"}).err
+    flag = lamina("run", "m", "p", "--top-k", "-9", code=2, env={"LAMINA_TOP_K": "-8"})
+    assert "-9" in flag.err
+    assert "LAMINA_THREADS" in lamina("run", "m", "p", code=2, env={"LAMINA_THREADS": "x"}).err
+    (folder / "lamina.toml").write_text("[run]\ntopk = 7\n")
+    assert "run.topk" in lamina("list", code=2).err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completions_know_every_verb_and_flag(lamina, shell):
+    script = lamina("completion", shell).out
+    for verb in VERBS:
+        assert verb in script
+    assert "max-tokens" in script and "depth" in script
+
+
+def test_bash_completion_completes(lamina):
+    script = lamina("completion", "bash").out
+    ask = 'COMP_WORDS=(lamina {}); COMP_CWORD={}; _lamina; echo "${{COMPREPLY[*]}}"'
+    run = lambda words, n: subprocess.run(
+        ["bash", "-c", script + ask.format(words, n)], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert run("to", 1) == ["tokenize"]
+    assert run("bench --d", 2) == ["--depth"]
+
+
+def test_doctor_describes_the_machine(lamina):
+    report = lamina.json("doctor")
+    assert report["cores"] >= 1 and report["memory_bytes"] > 0
+    assert report["isa"] in report["isas"] and report["isas"][-1] == "scalar"
+    assert len(report["read_gb_per_s"]) == 2 and min(report["read_gb_per_s"]) > 0.1
+    assert report["int8_gops"] > 0.1
+    assert len(report["models"]) >= 2
+    for model in report["models"]:
+        assert model["verdict"] in ("fits", "slow", "won't")
+        assert model["predicted_tokens_per_s"] > 0
+        assert model["measured_tokens_per_s"] is None  # None is installed in this home.
+
+
+def test_an_empty_library(lamina):
+    assert lamina.json("list") == {"models": []}
+    assert lamina("list", "--quiet").out == ""
