@@ -79,6 +79,7 @@ void SequencePool::Release(Slot* slot, std::span<const int32_t> history, uint64_
   if (scope == 0) {
     slot->sequence->Clear();
     slot->ids.clear();
+    slot->last_use = 0;  // Nothing is lost by taking it first.
     return;
   }
   const auto known = history.first(static_cast<size_t>(slot->sequence->n_tokens()));

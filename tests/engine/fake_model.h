@@ -60,6 +60,10 @@ class FakeTokenizer : public text::Tokenizer {
   FakeTokenizer();
   std::vector<int32_t> Encode(std::string_view text,
                               const text::EncodeOptions& options) const override;
+  std::vector<int32_t> EncodeSpans(std::string_view text, std::span<const text::TextSpan>,
+                                   bool) const override {
+    return Encode(text, {});
+  }
   std::string TokenBytes(int32_t id, bool special) const override;
   int32_t Find(std::string_view) const override { return -1; }
 };
