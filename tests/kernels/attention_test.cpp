@@ -8,7 +8,7 @@
 #include <random>
 #include <vector>
 
-#include "kernels/dispatch.h"
+#include "tables.h"
 
 namespace lamina::kernels {
 namespace {
@@ -179,7 +179,7 @@ std::string Name(const Shape& s, KvType type, const Table& table) {
 }
 
 TEST(Attention, DecodeIsNearDouble) {
-  for (const Table* table : Available()) {
+  for (const Table* table : Tables()) {
     for (const Shape& shape : Shapes()) {
       for (KvType type : kTypes) {
         const Cache cache(*table, shape, type);
@@ -199,8 +199,8 @@ TEST(Attention, DecodeIsNearDouble) {
 }
 
 TEST(Attention, PrefillIsDecodeBitByBitHoweverItIsCut) {
-  for (const Table* table : Available()) {
-    const bool slow = table == Available().back();
+  for (const Table* table : Tables()) {
+    const bool slow = table == Tables().back();
     for (const Shape& shape : Shapes()) {
       if (slow && (shape.n_positions > 150 || shape.d_head > 80)) continue;
       for (KvType type : kTypes) {
@@ -231,14 +231,14 @@ TEST(Attention, PrefillIsDecodeBitByBitHoweverItIsCut) {
 }
 
 TEST(Attention, EveryCpuGivesTheScalarBits) {
-  const Table& scalar = *Available().back();
+  const Table& scalar = *Tables().back();
   for (const Shape& shape : Shapes()) {
     for (KvType type : kTypes) {
       const Cache expected_cache(scalar, shape, type);
       const int64_t first = std::max<int64_t>(0, shape.n_positions - 5);
       const auto expected =
           expected_cache.Run(scalar, first, shape.n_positions - first, 0, shape.n_group);
-      for (const Table* table : Available()) {
+      for (const Table* table : Tables()) {
         const Cache cache(*table, shape, type);
         const auto out = cache.Run(*table, first, shape.n_positions - first, 0, shape.n_group);
         ASSERT_EQ(std::memcmp(out.data(), expected.data(), out.size() * sizeof(float)), 0)
@@ -250,7 +250,7 @@ TEST(Attention, EveryCpuGivesTheScalarBits) {
 
 TEST(Attention, DeepContextStaysExact) {
   const Shape shape{3, 64, 64, 4200, 0, 0, 64};
-  for (const Table* table : Available()) {
+  for (const Table* table : Tables()) {
     for (KvType type : {KvType::kF32, KvType::kF16}) {
       const Cache cache(*table, shape, type);
       const auto out = cache.Run(*table, 4192, 8, 0, 3);

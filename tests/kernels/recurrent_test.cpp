@@ -6,7 +6,7 @@
 #include <random>
 #include <vector>
 
-#include "kernels/dispatch.h"
+#include "tables.h"
 
 namespace lamina::kernels {
 namespace {
@@ -42,7 +42,7 @@ TEST(Conv, IsNearDoubleAndIndependentOfChunksAndCpu) {
           }
         }
         std::vector<float> first_out, first_state;
-        for (const Table* table : Available()) {
+        for (const Table* table : Tables()) {
           for (int64_t chunk : {1, 2, 5, 23}) {
             auto state = start;
             std::vector<float> out(x.size());
@@ -159,7 +159,7 @@ TEST(Delta, RecurrentAndChunkedAreNearDouble) {
         const DeltaCase test(d_k, d_v, n_tokens, spread);
         std::vector<double> expected_state;
         const auto expected = test.Reference(&expected_state);
-        for (const Table* table : Available()) {
+        for (const Table* table : Tables()) {
           for (int64_t chunk : {int64_t{1}, int64_t{7}, n_tokens}) {
             std::vector<float> state;
             const auto out = test.Run(*table, chunk, &state);
@@ -182,8 +182,8 @@ TEST(Delta, RecurrentAndChunkedAreNearDouble) {
 TEST(Delta, ShortStepsGiveTheBitsOfSingleTokensOnEveryCpu) {
   const DeltaCase test(64, 40, 48, 1.0f);
   std::vector<float> expected_state;
-  const auto expected = test.Run(*Available().back(), 1, &expected_state);
-  for (const Table* table : Available()) {
+  const auto expected = test.Run(*Tables().back(), 1, &expected_state);
+  for (const Table* table : Tables()) {
     for (int64_t chunk : {1, 3, 16}) {
       std::vector<float> state;
       ASSERT_EQ(test.Run(*table, chunk, &state), expected) << table->isa << " chunk " << chunk;
@@ -195,8 +195,8 @@ TEST(Delta, ShortStepsGiveTheBitsOfSingleTokensOnEveryCpu) {
 TEST(Delta, EveryCpuGivesTheScalarBitsInChunks) {
   const DeltaCase test(40, 64, 150, 0.5f);
   std::vector<float> expected_state;
-  const auto expected = test.Run(*Available().back(), 150, &expected_state);
-  for (const Table* table : Available()) {
+  const auto expected = test.Run(*Tables().back(), 150, &expected_state);
+  for (const Table* table : Tables()) {
     std::vector<float> state;
     ASSERT_EQ(test.Run(*table, 150, &state), expected) << table->isa;
     ASSERT_EQ(state, expected_state) << table->isa;

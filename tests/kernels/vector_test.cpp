@@ -8,7 +8,7 @@
 #include <random>
 #include <vector>
 
-#include "kernels/dispatch.h"
+#include "tables.h"
 
 namespace lamina::kernels {
 namespace {
@@ -30,7 +30,7 @@ Row RandomRow(int64_t n, uint32_t seed, float spread = 2.0f) {
   return row;
 }
 
-const Table& Scalar() { return *Available().back(); }
+const Table& Scalar() { return *Tables().back(); }
 
 void ExpectSameBits(const Row& a, const Row& b, const char* isa, const char* what) {
   ASSERT_EQ(a.size(), b.size());
@@ -149,7 +149,7 @@ TEST(Vector, EveryOperationIsNearDoubleOnEveryCpu) {
                     operation.tolerance * (sum_part + operation.absolute))
               << operation.name << " n=" << n << " x=" << a[i] << " expected " << meaning[i];
         }
-        for (const Table* table : Available()) {
+        for (const Table* table : Tables()) {
           Row out(a.size());
           operation.run(table->vector, a, b, out);
           ExpectSameBits(expected, out, table->isa, operation.name);
@@ -160,7 +160,7 @@ TEST(Vector, EveryOperationIsNearDoubleOnEveryCpu) {
 }
 
 TEST(Vector, OperationsWorkInPlace) {
-  for (const Table* table : Available()) {
+  for (const Table* table : Tables()) {
     for (const Operation& operation : Operations()) {
       if (operation.name == std::string("axpy")) continue;
       const Row a = RandomRow(75, 1), b = RandomRow(75, 2);
@@ -176,7 +176,7 @@ TEST(Vector, GatesSurviveExtremes) {
   const float infinity = std::numeric_limits<float>::infinity();
   const Row extreme = {0.0f,   -0.0f, 1e-38f, 30.0f, -30.0f, 88.5f,
                        -88.5f, 1e4f,  -1e4f,  3e38f, -3e38f};
-  for (const Table* table : Available()) {
+  for (const Table* table : Tables()) {
     const auto n = static_cast<int64_t>(extreme.size());
     Row out(extreme.size());
     table->vector.silu_mul(extreme.data(), nullptr, n, out.data());
@@ -218,7 +218,7 @@ TEST(Vector, RmsNormAddsInTheDocumentedOrder) {
   const float factor = 1.0f / std::sqrt(sum / static_cast<float>(n) + 1e-6f);
   Row expected;
   for (float v : x) expected.push_back(v * factor);
-  for (const Table* table : Available()) {
+  for (const Table* table : Tables()) {
     Row out(x.size());
     table->vector.rms_norm(x.data(), nullptr, 1e-6f, n, out.data());
     ExpectSameBits(expected, out, table->isa, "rms_norm");
@@ -226,7 +226,7 @@ TEST(Vector, RmsNormAddsInTheDocumentedOrder) {
 }
 
 TEST(Vector, QuantizeRowRoundsHalfToEvenAndLeavesTheResidual) {
-  for (const Table* table : Available()) {
+  for (const Table* table : Tables()) {
     for (int64_t n : Lengths()) {
       Row x = RandomRow(n, static_cast<uint32_t>(n) + 5);
       x[0] = 127.0f;  // scale 1 in the first block, so halves are exact
@@ -274,7 +274,7 @@ TEST(Vector, QuantizeRowRoundsHalfToEvenAndLeavesTheResidual) {
 }
 
 TEST(Vector, RopeRotatesPairs) {
-  for (const Table* table : Available()) {
+  for (const Table* table : Tables()) {
     for (int n_rot : {2, 8, 10, 32, 64, 80, 128}) {
       const Row x = RandomRow(n_rot, 3);
       Row cos, sin;
@@ -300,7 +300,7 @@ TEST(Vector, RopeRotatesPairs) {
 }
 
 TEST(Vector, ArgmaxIsTheFirstMaximum) {
-  for (const Table* table : Available()) {
+  for (const Table* table : Tables()) {
     for (int64_t n : Lengths()) {
       Row x = RandomRow(n, static_cast<uint32_t>(n));
       int64_t expected = 0;
