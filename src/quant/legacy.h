@@ -17,6 +17,11 @@ LAMINA_INLINE void SplitNibbles(const uint8_t* bytes, uint8_t* u) {
   }
 }
 
+/// Bit k of `bits` becomes bit 4 of weight k.
+LAMINA_INLINE void AddFifthBits(uint32_t bits, uint8_t* u) {
+  for (int k = 0; k < 32; ++k) u[k] |= uint8_t((bits >> k & 1) << 4);
+}
+
 /// A derived type adds kName, kGgmlId, kBlockBytes, kMax (the largest unsigned weight), kBiasShift
 /// (the bias is 1 << kBiasShift, or kNoBias) and Split.
 template <class P, bool kMinimum>

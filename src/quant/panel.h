@@ -106,14 +106,6 @@ using Bits5 = JoinedPlanes<NibblePlanes, OneBitPlane<4>>;
 using Bits6 = JoinedPlanes<NibblePlanes, TwoBitPlanes<4>>;
 using Bits8 = BytePlanes;
 
-/// Nibbles that stand for the bytes of a table of 16.
-struct Codebook {
-  template <class S, int kStep>
-  static LAMINA_INLINE typename S::U8 Load(const uint8_t* planes, const uint8_t* table) {
-    return S::Lookup(NibblePlanes::Load<S, kStep>(planes), table);
-  }
-};
-
 /// 16 scales of 2 bytes, one per row.
 LAMINA_INLINE void PutU16(uint16_t value, int row, uint8_t* scales) {
   __builtin_memcpy(scales + 2 * row, &value, 2);

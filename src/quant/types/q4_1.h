@@ -5,7 +5,7 @@
 
 namespace lamina::quant {
 
-struct Q4_1 : LegacyType<Bits4, /*kHasMinimum=*/true> {
+struct Q4_1 : LegacyType<Bits4, /*kMinimum=*/true> {
   static constexpr const char* kName = "Q4_1";
   static constexpr uint32_t kGgmlId = 3;
   static constexpr int kBlockBytes = 20;  // f16 d, f16 m, 16 bytes of nibbles

@@ -5,7 +5,7 @@
 
 namespace lamina::quant {
 
-struct Q8_0 : LegacyType<Bits8, /*kHasMinimum=*/false> {
+struct Q8_0 : LegacyType<Bits8, /*kMinimum=*/false> {
   static constexpr const char* kName = "Q8_0";
   static constexpr uint32_t kGgmlId = 8;
   static constexpr int kBlockBytes = 34;  // f16 d, 32 int8
