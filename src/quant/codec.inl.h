@@ -29,6 +29,7 @@ void Dequantize(const uint8_t* blocks, int64_t n_blocks, float* out) noexcept {
     for (int64_t b = 0; b < n_blocks; ++b, blocks += T::kBlockBytes) {
       for (int sub = 0; sub < T::kBlockValues / 32; ++sub, out += 32) {
         T::Split(blocks, sub, &w);
+        for (uint8_t& u : w.u) u = T::Weight(u);
         for (int k = 0; k < 32; ++k) out[k] = Value<T>(w, k);
       }
     }

@@ -16,6 +16,9 @@ struct KType : SuperBlocks<P, kScaleBytes, kTailBytes> {
   static constexpr bool kHasMin = kMinimum;
   static constexpr int kHalves = kScalesPer32;
 
+  /// The unsigned weight that a packed field stands for; types with a codebook look it up, here and
+  /// in Load.
+  static LAMINA_INLINE uint8_t Weight(uint8_t field) { return field; }
   template <class S, int kStep>
   static LAMINA_INLINE typename S::U8 Load(const uint8_t* planes) {
     return Planes::template Load<S, kStep>(planes);

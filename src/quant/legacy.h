@@ -7,7 +7,7 @@
 namespace lamina::quant {
 
 /// Of types whose unsigned weights are used as they are.
-inline constexpr int kNoBias = -1;
+constexpr int kNoBias = -1;
 
 /// 16 bytes of nibbles: the low ones are weights 0..15, the high ones 16..31.
 LAMINA_INLINE void SplitNibbles(const uint8_t* bytes, uint8_t* u) {
@@ -33,6 +33,9 @@ struct LegacyType : PairedBlocks<P, kMinimum ? 64 : 32> {
   static constexpr bool kHasMin = kMinimum;
   static constexpr int kHalves = 1;  // scales per 32 weights
 
+  /// The unsigned weight that a packed field stands for; types with a codebook look it up, here and
+  /// in Load.
+  static LAMINA_INLINE uint8_t Weight(uint8_t field) { return field; }
   template <class S, int kStep>
   static LAMINA_INLINE typename S::U8 Load(const uint8_t* planes) {
     return Planes::template Load<S, kStep>(planes);

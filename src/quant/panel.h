@@ -16,9 +16,10 @@
 
 namespace lamina::quant {
 
-inline constexpr int kRows = 16;  // rows per panel; type.h repeats it for its readers
+constexpr int kRows = 16;  // rows per panel; type.h repeats it for its readers
 
-/// 32 weights of one row as plain numbers: w[k] = scale[k / 16] * (u[k] - bias) + min[k / 16].
+/// 32 weights of one row as plain numbers: w[k] = scale[k / 16] * (Weight(u[k]) - bias) + min[k /
+/// 16].
 struct Weights32 {
   uint8_t u[32];
   float scale[2];

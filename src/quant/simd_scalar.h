@@ -156,11 +156,12 @@ struct ScalarSimd {
 
   static void Prefetch(const uint8_t*) {}
 
-  /// Rows and panels of the tiles (kernels/generic/matmul.inl.h).
-  static constexpr int kTileRows = 4;
+  /// Rows and panels of the tiles (kernels/generic/matmul.inl.h): the plainest there are.
+  static constexpr int kPackedTileRows = 1;
+  static constexpr int kTileRows = 1;
   static constexpr int kTilePanels = 1;
-  static constexpr int kFloatTileRows = 4;
-  static constexpr int kMinRowsToExpand = 5;
+  static constexpr int kFloatTileRows = 1;
+  static constexpr int kMinRowsToExpand = 4;
 };
 
 }  // namespace

@@ -193,7 +193,7 @@ template <class S, class Q>
 void MatmulInt8(const MatmulArgs& m) {
   if (m.n_rows < S::kMinRowsToExpand) {
     for (int64_t panel = m.panel_begin; panel < m.panel_end; ++panel) {
-      Tiles<S, Q, PackedPanel, 1, 4>(m, m.panels + panel * m.panel_bytes, 0, m.y + panel * kRows);
+      Tiles<S, Q, PackedPanel, 1, S::kPackedTileRows>(m, m.panels + panel * m.panel_bytes, 0, m.y + panel * kRows);
     }
     return;
   }

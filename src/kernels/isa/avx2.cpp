@@ -1,6 +1,7 @@
 // AVX2 with FMA and F16C (Haswell, Zen and later). There is no instruction that adds four products
 // of bytes into 32 bits: vpmaddubsw adds two into 16, vpmaddwd with ones widens. As many products
 // are added in 16 bits as provably fit before they are widened.
+#include "kernels/isa/avx2_f32.h"
 #include "kernels/isa/x86_256.h"
 
 namespace lamina::kernels {
@@ -61,6 +62,7 @@ struct Simd : Simd256 {
     LAMINA_INLINE I32 Total() const { return total; }
   };
 
+  static constexpr int kPackedTileRows = 4;
   static constexpr int kTileRows = 4;
   static constexpr int kTilePanels = 1;
   static constexpr int kFloatTileRows = 6;

@@ -14,7 +14,6 @@ struct IQ4_XS : KType<Bits4, /*kMinimum=*/false, /*kScalesPer32=*/1, 128> {
   static constexpr int kBlockBytes = 136;  // f16 d, u16 upper bits, 4 bytes of nibbles, 128
   static constexpr int kMax = 255;
   static constexpr int kBiasShift = 7;
-  static constexpr const uint8_t* kCodebook = kIq4Steps;
 
   static LAMINA_INLINE void Split(const uint8_t* block, int sub, Weights32* out) {
     SplitNibbles(block + 8 + 16 * sub, out->u);
@@ -22,9 +21,10 @@ struct IQ4_XS : KType<Bits4, /*kMinimum=*/false, /*kScalesPer32=*/1, 128> {
     const int scale = low | (ReadAs<uint16_t>(block + 2) >> (2 * sub) & 3) << 4;
     out->scale[0] = out->scale[1] = F16ToF32(ReadAs<uint16_t>(block)) * float(scale - 32);
   }
+  static LAMINA_INLINE uint8_t Weight(uint8_t field) { return kIq4Steps[field]; }
   template <class S, int kStep>
   static LAMINA_INLINE typename S::U8 Load(const uint8_t* planes) {
-    return S::Lookup(Planes::Load<S, kStep>(planes), kCodebook);
+    return S::Lookup(Planes::Load<S, kStep>(planes), kIq4Steps);
   }
   static LAMINA_INLINE void PutScales(const uint8_t* block, int64_t b, int64_t, int row,
                                       uint8_t* panel) {
