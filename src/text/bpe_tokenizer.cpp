@@ -53,7 +53,7 @@ class BpeTokenizer::Encoding {
       EncodeNormalized(text, first);
       return;
     }
-    const std::string normalized = parts_.normalizer.Run(text);
+    const std::string normalized = parts_.normalizer.Run(text, first);
     EncodeNormalized(normalized, first);
   }
 

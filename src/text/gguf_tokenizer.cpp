@@ -46,7 +46,9 @@ Result<TokenLists> ReadTokenLists(const format::Metadata& metadata, bool bytes_b
       return Error(Code::kInvalidArgument, "{}[{}] is {}; 0 to 6 are possible", kTypes, i,
                    types[i]);
     }
-    if (types[i] != 0) lists.types[i] = static_cast<TokenType>(types[i]);
+    if (types[i] != 0 && types[i] != static_cast<int64_t>(TokenType::kUnused)) {
+      lists.types[i] = static_cast<TokenType>(types[i]);
+    }
     if (lists.types[i] == TokenType::kByte && ByteOfName((*lists.tokens)[i]) < 0) {
       return Error(Code::kInvalidArgument,
                    "{}[{}] is {}, but its type is byte; it must be <0x00> to <0xFF>", kTokens, i,
@@ -147,7 +149,9 @@ Result<TokenizerParts> BpeParts(const format::Metadata& metadata, std::string_vi
     if (AddIfNotText(parts, token, lists.types[i], id)) continue;
     std::optional<std::string> bytes;
     if (!over_chars) bytes = BytesOfVisible(token);
-    parts.vocabulary->Add(bytes ? *bytes : token, lists.types[i]);
+    const bool is_reachable = over_chars || bytes.has_value();
+    parts.vocabulary->Add(bytes ? *bytes : token,
+                          is_reachable ? TokenType::kNormal : TokenType::kUnused);
     if (!over_chars && bytes && bytes->size() == 1) {
       TokenId& byte_token = parts.byte_tokens.id[static_cast<uint8_t>((*bytes)[0])];
       if (byte_token < 0) byte_token = id;
@@ -156,20 +160,6 @@ Result<TokenizerParts> BpeParts(const format::Metadata& metadata, std::string_vi
   parts.vocabulary->BuildIndex();
   TRY(ReadMerges(metadata, parts));
   return parts;
-}
-
-/// rank[id]: tokens with higher scores merge first; equal scores have equal ranks.
-std::vector<uint32_t> RanksOfScores(const std::vector<double>& scores) {
-  std::vector<double> distinct = scores;
-  std::sort(distinct.begin(), distinct.end(), std::greater<>());
-  distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
-  std::vector<uint32_t> ranks;
-  ranks.reserve(scores.size());
-  for (const double score : scores) {
-    const auto it = std::lower_bound(distinct.begin(), distinct.end(), score, std::greater<>());
-    ranks.push_back(static_cast<uint32_t>(it - distinct.begin()));
-  }
-  return ranks;
 }
 
 /// Phi-3's special tokens swallow the white space behind them; GGUF has no field for that.

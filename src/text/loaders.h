@@ -20,6 +20,14 @@ Result<TokenizerParts> PartsFromGguf(const format::Metadata& metadata);
 /// where they are. Errors name the file and the field, as above.
 Result<TokenizerParts> PartsFromFolder(const std::string& folder);
 
+/// From the content of one such file.
+Result<TokenizerParts> PartsFromTokenizerJson(std::string_view content);
+Result<TokenizerParts> PartsFromSentencePiece(std::string_view content);
+Result<TokenizerParts> PartsFromTekken(std::string_view content);
+
+/// rank[id] for ConcatMerges: tokens with higher scores merge first; equal scores, equal ranks.
+std::vector<uint32_t> RanksOfScores(const std::vector<double>& scores);
+
 /// The number in "<0xNN>" (two hexadecimal digits), or -1.
 int ByteOfName(std::string_view token);
 

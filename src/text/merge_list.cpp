@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <functional>
+
 #include "format/quote.h"
 #include "text/byte_level.h"
 #include "text/loaders.h"
@@ -21,6 +24,19 @@ int ByteOfName(std::string_view token) {
     value = value * 16 + digit;
   }
   return value;
+}
+
+std::vector<uint32_t> RanksOfScores(const std::vector<double>& scores) {
+  std::vector<double> distinct = scores;
+  std::sort(distinct.begin(), distinct.end(), std::greater<>());
+  distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
+  std::vector<uint32_t> ranks;
+  ranks.reserve(scores.size());
+  for (const double score : scores) {
+    const auto it = std::lower_bound(distinct.begin(), distinct.end(), score, std::greater<>());
+    ranks.push_back(static_cast<uint32_t>(it - distinct.begin()));
+  }
+  return ranks;
 }
 
 MergeListBuilder::MergeListBuilder(TokenizerParts& parts, size_t n_merges, bool strict,

@@ -51,7 +51,7 @@ std::string Replace(std::string_view text, std::string_view from, std::string_vi
 
 }  // namespace
 
-std::string Normalizer::Run(std::string_view text) const {
+std::string Normalizer::Run(std::string_view text, bool at_start) const {
   std::string result(text);
   for (const Step& step : steps_) {
     switch (step.kind) {
@@ -59,7 +59,9 @@ std::string Normalizer::Run(std::string_view text) const {
         result = ToForm(std::move(result), step.form);
         break;
       case Kind::kPrefix:
-        if (!result.empty()) result.insert(0, step.to);
+        if (result.empty() || (step.at_start_only && !at_start)) break;
+        if (step.once && std::string_view(result).substr(0, step.to.size()) == step.to) break;
+        result.insert(0, step.to);
         break;
       case Kind::kReplacement:
         if (!step.from.empty()) result = Replace(result, step.from, step.to);

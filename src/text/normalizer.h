@@ -15,15 +15,18 @@ class Normalizer {
   enum class Form { kNfc, kNfd, kNfkc, kNfkd };
 
   void AddForm(Form form) { steps_.push_back({Kind::kForm, form, {}, {}}); }
-  /// `text` in front of anything that is not empty.
-  void AddPrefix(std::string text) { steps_.push_back({Kind::kPrefix, {}, {}, std::move(text)}); }
+  /// `text` in front of anything that is not empty; `at_start_only`: only at the beginning of the
+  /// whole input; `once`: unless it begins with `text` already.
+  void AddPrefix(std::string text, bool at_start_only = false, bool once = false) {
+    steps_.push_back({Kind::kPrefix, {}, {}, std::move(text), at_start_only, once});
+  }
   void AddReplacement(std::string from, std::string to) {
     steps_.push_back({Kind::kReplacement, {}, std::move(from), std::move(to)});
   }
 
   bool empty() const { return steps_.empty(); }
-  /// `text` is valid UTF-8; so is the result.
-  std::string Run(std::string_view text) const;
+  /// `text` is valid UTF-8; so is the result. `at_start`: it is the beginning of the whole input.
+  std::string Run(std::string_view text, bool at_start) const;
 
  private:
   enum class Kind { kForm, kPrefix, kReplacement };
@@ -32,6 +35,8 @@ class Normalizer {
     Form form;
     std::string from;
     std::string to;
+    bool at_start_only = false;
+    bool once = false;
   };
   std::vector<Step> steps_;
 };

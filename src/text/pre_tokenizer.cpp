@@ -245,7 +245,7 @@ constexpr PreTokenizer kTable[] = {
     {"deepseek-r1-qwen", Qwen2PieceEnd, false, false, false, kQwen2Pattern},
     {"megrez", Qwen2PieceEnd, false, false, false, kQwen2Pattern},
     {"stablelm2", Qwen2PieceEnd, false, false, false, kQwen2Pattern},
-    {"qwen35", Qwen35PieceEnd, false, false, true, kQwen35Pattern},
+    {"qwen35", Qwen35PieceEnd, false, false, false, kQwen35Pattern},
     {"gpt-4o", Gpt4oPieceEnd, false, false, false, kGpt4oPattern},
     {"llama4", Gpt4oPieceEnd, false, false, false, kGpt4oPattern},
     {"tekken", TekkenPieceEnd, true, true, false, kTekkenPattern},

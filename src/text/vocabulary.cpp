@@ -48,17 +48,15 @@ void Vocabulary::BuildIndex() {
 TokenId Vocabulary::Lookup(std::string_view bytes_of_token, bool text_only) const {
   if (bytes_of_token.empty() || bytes_of_token.size() > max_token_bytes_) return -1;
   const size_t mask = slots_.size() - 1;
+  TokenId user_defined = -1;
   for (size_t slot = HashBytes(bytes_of_token) & mask; slots_[slot] >= 0;
        slot = (slot + 1) & mask) {
     const TokenId id = slots_[slot];
     if (bytes(id) != bytes_of_token) continue;
-    const TokenType t = types_[id];
-    if (!text_only || t == TokenType::kNormal || t == TokenType::kUserDefined ||
-        t == TokenType::kUnused) {
-      return id;
-    }
+    if (!text_only || types_[id] == TokenType::kNormal) return id;
+    if (types_[id] == TokenType::kUserDefined && user_defined < 0) user_defined = id;
   }
-  return -1;
+  return user_defined;
 }
 
 }  // namespace lamina::text

@@ -16,7 +16,7 @@ enum class TokenType : uint8_t {
   kUnknown = 2,
   kControl = 3,      ///< Special: only where asked for.
   kUserDefined = 4,  ///< Found in any text before tokens are merged.
-  kUnused = 5,
+  kUnused = 5,       ///< Here: what no text can become.
   kByte = 6,
 };
 
@@ -36,7 +36,7 @@ class Vocabulary {
   void set_type(TokenId id, TokenType type) { types_[id] = type; }
   size_t max_token_bytes() const { return max_token_bytes_; }
 
-  /// The token that merging may produce for these bytes (normal, user-defined or unused), or -1.
+  /// The token that merging may produce for these bytes (normal, else user-defined), or -1.
   TokenId FindText(std::string_view bytes) const { return Lookup(bytes, /*text_only=*/true); }
   /// The first token of any type with these bytes, or -1.
   TokenId FindAny(std::string_view bytes) const { return Lookup(bytes, /*text_only=*/false); }
