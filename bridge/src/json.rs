@@ -4,6 +4,8 @@
 use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{Error, ErrorKind, State, Value};
 
+/// Fuel for each byte written: building JSON is slower than copying text.
+const BYTES_PER_FUEL: usize = 4;
 /// Deeper values end in an error instead of the end of the stack.
 const MAX_DEPTH: usize = 128;
 
@@ -13,8 +15,6 @@ struct Style {
     indent: Option<String>,
     item_separator: String,
     key_separator: String,
-    /// Output beyond this many bytes is refused.
-    max_bytes: usize,
 }
 
 fn bad(message: impl Into<String>) -> Error {
@@ -47,23 +47,24 @@ pub fn to_json(state: &State, value: Value, kwargs: Kwargs) -> Result<String, Er
         indent,
         item_separator,
         key_separator,
-        max_bytes: state
-            .fuel_levels()
-            .map_or(usize::MAX, |(_, left)| (left as usize).saturating_mul(64)),
     };
     kwargs.assert_all_used()?;
     let mut out = String::new();
-    write(&mut out, &value, &style, 0)?;
+    write(&mut out, &value, state, &style, 0)?;
     Ok(out)
 }
 
-fn write(out: &mut String, value: &Value, style: &Style, depth: usize) -> Result<(), Error> {
+fn write(
+    out: &mut String,
+    value: &Value,
+    state: &State,
+    style: &Style,
+    depth: usize,
+) -> Result<(), Error> {
     if depth > MAX_DEPTH {
         return Err(bad("tojson: the value is nested too deeply"));
     }
-    if out.len() > style.max_bytes {
-        return Err(Error::from(ErrorKind::OutOfFuel));
-    }
+    let n_before = out.len();
     match value.kind() {
         ValueKind::None => out.push_str("null"),
         ValueKind::Bool => out.push_str(if value.is_true() { "true" } else { "false" }),
@@ -87,7 +88,7 @@ fn write(out: &mut String, value: &Value, style: &Style, depth: usize) -> Result
                     kind => return Err(bad(format!("tojson: keys must be strings, not {kind}"))),
                 }
                 out.push_str(&style.key_separator);
-                write(out, &value.get_item(key)?, style, depth + 1)
+                write(out, &value.get_item(key)?, state, style, depth + 1)
             })?;
         }
         ValueKind::Seq => {
@@ -97,7 +98,7 @@ fn write(out: &mut String, value: &Value, style: &Style, depth: usize) -> Result
                 value.try_iter()?,
                 style,
                 depth,
-                |out, item| write(out, item, style, depth + 1),
+                |out, item| write(out, item, state, style, depth + 1),
             )?;
         }
         kind => {
@@ -106,7 +107,13 @@ fn write(out: &mut String, value: &Value, style: &Style, depth: usize) -> Result
             )))
         }
     }
-    Ok(())
+    // Containers have paid for what is inside; each value pays at least one.
+    let n_own = if matches!(value.kind(), ValueKind::Map | ValueKind::Seq) {
+        0
+    } else {
+        out.len() - n_before
+    };
+    state.consume_fuel((n_own / BYTES_PER_FUEL + 1) as u64)
 }
 
 fn container(
@@ -141,7 +148,7 @@ fn container(
 }
 
 /// An integer, or a float as Python's repr writes it.
-fn number(value: &Value) -> String {
+pub fn number(value: &Value) -> String {
     if value.is_integer() {
         return value.to_string();
     }

@@ -1,7 +1,12 @@
-//! The C ABI over Rust libraries that Lamina uses. No panic crosses it: every entry catches them.
+//! The C ABI over Rust libraries that Lamina uses. No panic crosses it: what may panic runs in `bounded`.
 //! include/lamina_bridge.h declares the same functions for C++.
 
+#![feature(alloc_error_hook)]
+
 mod json;
+mod memory;
+mod python;
+mod source;
 mod template;
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -35,12 +40,30 @@ unsafe fn text<'a>(data: *const u8, n_bytes: usize) -> Result<&'a str, Failure> 
         .map_err(|error| Failure::invalid(format!("the text is not UTF-8: {error}")))
 }
 
-/// Runs `work`, writes its text or its message to `out`, returns 0 or the failure's code.
+/// What one call may allocate, besides a multiple of what it was given.
+const BASE_BYTES: usize = 24 << 20;
+const BYTES_PER_INPUT_BYTE: usize = 32;
+
+/// Runs `work` on an input of `n_bytes` with bounded memory; a panic becomes a failure.
+fn bounded<T>(n_bytes: usize, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    let max_bytes = BASE_BYTES.saturating_add(n_bytes.saturating_mul(BYTES_PER_INPUT_BYTE));
+    let (outcome, refused) = memory::bounded(max_bytes, || catch_unwind(AssertUnwindSafe(work)));
+    match outcome {
+        _ if refused => Err(Failure::exhausted()),
+        Ok(outcome) => outcome,
+        Err(panic) => Err(Failure::panicked(panic)),
+    }
+}
+
+fn compile(source: &str) -> Result<ChatTemplate, Failure> {
+    bounded(source.len(), || ChatTemplate::compile(source))
+}
+
+/// Writes the text of `outcome`, or its message, to `out`; returns 0 or the failure's code.
 ///
 /// # Safety
 /// `out` is valid for writing.
-unsafe fn guard(out: *mut LaminaBytes, work: impl FnOnce() -> Result<String, Failure>) -> i32 {
-    let outcome = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Failure::panicked()));
+unsafe fn report(out: *mut LaminaBytes, outcome: Result<String, Failure>) -> i32 {
     let (code, text) = match outcome {
         Ok(text) => (0, text),
         Err(failure) => (failure.code, failure.message),
@@ -61,11 +84,11 @@ pub unsafe extern "C" fn lamina_template_compile(
     message: *mut LaminaBytes,
 ) -> i32 {
     compiled.write(std::ptr::null_mut());
-    guard(message, || {
-        let template = ChatTemplate::compile(text(source, n_bytes)?)?;
+    let outcome = text(source, n_bytes).and_then(compile).map(|template| {
         compiled.write(Box::into_raw(Box::new(template)));
-        Ok(String::new())
-    })
+        String::new()
+    });
+    report(message, outcome)
 }
 
 /// Renders with the variables of a JSON object. Returns 0 and the text, or a code and a message.
@@ -79,7 +102,9 @@ pub unsafe extern "C" fn lamina_template_render(
     n_bytes: usize,
     out: *mut LaminaBytes,
 ) -> i32 {
-    guard(out, || (*template).render(text(variables, n_bytes)?))
+    let outcome = text(variables, n_bytes)
+        .and_then(|variables| bounded(n_bytes, || (*template).render(variables)));
+    report(out, outcome)
 }
 
 /// Frees a template; null is allowed.

@@ -4,14 +4,15 @@
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, Error, ErrorKind, Value};
+use std::any::Any;
 use std::ffi::CString;
 
-use crate::json;
+use crate::{json, python, source};
 
-/// One fuel pays an instruction or 64 bytes of data, so this bounds time and memory (64 MB at most) together.
-const BASE_FUEL: u64 = 1_000_000;
+/// One fuel pays an instruction or 64 bytes of data, so this bounds time and most of the memory (20 MB).
+const BASE_FUEL: u64 = 300_000;
 /// A long conversation may cost more: this much for each byte of its variables.
-const FUEL_PER_BYTE: u64 = 2;
+const FUEL_PER_BYTE: u64 = 4;
 /// Calls of macros inside each other; templates in use need two or three.
 const MAX_DEPTH: usize = 64;
 const NAME: &str = "chat_template";
@@ -27,10 +28,22 @@ impl Failure {
         Failure { code: 3, message }
     }
 
-    pub fn panicked() -> Failure {
+    pub fn exhausted() -> Failure {
+        Failure {
+            code: 8,
+            message: "the chat template needs too much time or memory".to_string(),
+        }
+    }
+
+    pub fn panicked(panic: Box<dyn Any + Send>) -> Failure {
+        let detail = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("no message");
         Failure {
             code: 13,
-            message: "the template engine failed".to_string(),
+            message: format!("the template engine failed: {detail}"),
         }
     }
 }
@@ -42,10 +55,7 @@ impl From<Error> for Failure {
                 .filter_map(|e| e.downcast_ref::<Error>())
                 .any(|e| e.kind() == ErrorKind::OutOfFuel);
         if exhausted {
-            return Failure {
-                code: 8,
-                message: "the chat template needs too much time or memory".to_string(),
-            };
+            return Failure::exhausted();
         }
         // The innermost error is what the template itself said, e.g. through raise_exception.
         let mut cause = &error;
@@ -68,6 +78,8 @@ pub struct ChatTemplate {
 
 impl ChatTemplate {
     pub fn compile(source: &str) -> Result<ChatTemplate, Failure> {
+        let source = source::prepare(source)
+            .map_err(|message| Failure::invalid(format!("chat template: {message}")))?;
         let mut environment = Environment::new();
         environment.set_syntax(
             SyntaxConfig::builder()
@@ -77,14 +89,13 @@ impl ChatTemplate {
         );
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         environment.set_recursion_limit(MAX_DEPTH);
-        environment
-            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        python::install(&mut environment);
         environment.add_filter("tojson", json::to_json);
         environment.add_function("raise_exception", raise_exception);
         environment.add_function("strftime_now", strftime_now);
         environment.add_function("cycler", minijinja_contrib::globals::cycler);
         environment.add_function("joiner", minijinja_contrib::globals::joiner);
-        environment.add_template_owned(NAME, without_generation_tags(source))?;
+        environment.add_template_owned(NAME, source)?;
         Ok(ChatTemplate { environment })
     }
 
@@ -99,32 +110,6 @@ impl ChatTemplate {
         let template = environment.get_template(NAME)?;
         Ok(template.render(context)?)
     }
-}
-
-/// transformers' own `{% generation %}` marks what an assistant wrote for training and renders as its body.
-fn without_generation_tags(source: &str) -> String {
-    let mut out = String::with_capacity(source.len());
-    let mut rest = source;
-    while let Some(start) = rest.find("{%") {
-        let Some(length) = rest[start..].find("%}") else {
-            break;
-        };
-        let end = start + length;
-        let tag = &rest[start + 2..end];
-        let name = tag.trim_matches(['-', '+']).trim();
-        let replacement = match name {
-            "generation" => Some("if true"),
-            "endgeneration" => Some("endif"),
-            _ => None,
-        };
-        out.push_str(&rest[..start + 2]);
-        match replacement {
-            Some(replacement) => out.push_str(&tag.replace(name, &format!(" {replacement} "))),
-            None => out.push_str(tag),
-        }
-        rest = &rest[end..];
-    }
-    out + rest
 }
 
 fn raise_exception(message: String) -> Result<Value, Error> {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -16,8 +17,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;  // Templates print what they are given in the order given.
 
-constexpr size_t kMaxSourceBytes = 1 << 20;
 constexpr int kMaxJsonDepth = 64;
+constexpr size_t kMaxExempt = 16;  // Each costs a rendering.
 
 /// What the renderer itself sets, and callers' options must not.
 constexpr std::array<std::string_view, 6> kReserved = {
@@ -165,8 +166,8 @@ class BridgedTemplate : public text::ChatTemplate {
   }
 
   /// The text that the template gives for the messages as they are, with marks on what came from
-  /// them. A template that looks into messages may render marked ones differently; then fewer
-  /// characters are marked, and at last the marked text is preferred to an unsafe one.
+  /// them (docs/adr/0004). A template that looks into messages may render marked ones differently;
+  /// then fewer characters are marked, and at last marked text is preferred to an unsafe one.
   Result<Unmarked> RenderMarked(const Inputs& inputs, const ContentMarks& marks) const {
     const auto plain = RenderChanged(inputs, [](const std::string& text) { return text; });
     if (!plain && plain.error().code() != Code::kInvalidArgument) return Error(plain.error());
@@ -178,13 +179,41 @@ class BridgedTemplate : public text::ChatTemplate {
     // The template refuses messages for what looks like control tokens in them: marked, they are
     // harmless, and it accepts them.
     if (!plain) return safe ? std::move(safe) : Error(plain.error());
-    if (!safe) return safe;
-    if (safe->text == *plain) return safe;
-    auto exempted = RenderWith(inputs, marks, MarkLevel::kPunctuation, literals_);
-    if (!exempted || exempted->text != *plain) return safe;
-    // What the template looks for was left unmarked, and may have come through.
-    MarkUnexpected(tokens_, is_control_, *safe, *exempted);
-    return exempted;
+    if (!safe || safe->text == *plain) return safe;
+    if (auto exempted = RenderExempting(inputs, marks, *plain)) {
+      MarkUnexpected(tokens_, is_control_, *safe, *exempted);
+      return std::move(*exempted);
+    }
+    // It transforms what it was given. That is harmless where no control token comes of it.
+    Unmarked as_is{*plain, std::vector<bool>(plain->size(), false)};
+    return MarkUnexpected(tokens_, is_control_, *safe, as_is) == 0 ? std::move(as_is)
+                                                                   : std::move(safe);
+  }
+
+  /// A rendering that equals `plain` though all but a few of the literals that the template looks
+  /// for are marked in messages; nothing where there is none.
+  std::optional<Unmarked> RenderExempting(const Inputs& inputs, const ContentMarks& marks,
+                                          std::string_view plain) const {
+    std::vector<std::string> exempt;
+    for (const std::string& literal : literals_) {
+      const bool occurs =
+          std::any_of(inputs.messages.begin(), inputs.messages.end(),
+                      [&](const auto& m) { return m.content.find(literal) != std::string::npos; });
+      if (occurs) exempt.push_back(literal);
+    }
+    if (exempt.empty() || exempt.size() > kMaxExempt) return std::nullopt;
+    auto best = RenderWith(inputs, marks, MarkLevel::kPunctuation, exempt);
+    if (!best || best->text != plain) return std::nullopt;
+    // Each literal that need not be exempt is one that a message cannot write.
+    for (size_t i = exempt.size(); i-- > 0;) {
+      std::vector<std::string> fewer = exempt;
+      fewer.erase(fewer.begin() + static_cast<int64_t>(i));
+      auto rendered = RenderWith(inputs, marks, MarkLevel::kPunctuation, fewer);
+      if (!rendered || rendered->text != plain) continue;
+      best = std::move(rendered);
+      exempt = std::move(fewer);
+    }
+    return std::move(*best);
   }
 
   const std::string source_;
@@ -199,10 +228,6 @@ class BridgedTemplate : public text::ChatTemplate {
 
 Result<std::unique_ptr<text::ChatTemplate>> CreateChatTemplate(std::string source,
                                                                const text::Tokenizer& tokenizer) {
-  if (source.size() > kMaxSourceBytes) {
-    return Error(Code::kResourceExhausted, "the chat template is larger than {} bytes",
-                 kMaxSourceBytes);
-  }
   Jinja jinja = TRY(Jinja::Compile(source));
   std::unique_ptr<text::ChatTemplate> result =
       std::make_unique<BridgedTemplate>(std::move(source), std::move(jinja), tokenizer);

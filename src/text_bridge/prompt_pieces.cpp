@@ -38,51 +38,39 @@ std::vector<bool> Expected(const std::vector<int>& tokens, const std::vector<int
   return found;
 }
 
-class Pieces {
- public:
-  void Add(std::string_view text, bool parse_special) {
-    if (text.empty()) return;
-    if (!parse_special || pieces_.empty() || !pieces_.back().parse_special || closed_) {
-      pieces_.push_back({std::string(text), parse_special});
-    } else {
-      pieces_.back().text += text;
-    }
-    closed_ = false;
+void Add(std::string_view text, bool parse_special, std::vector<text::PromptPiece>& pieces) {
+  if (text.empty()) return;
+  if (pieces.empty() || pieces.back().parse_special != parse_special) {
+    pieces.push_back({std::string(text), parse_special});
+  } else {
+    pieces.back().text += text;
   }
-  /// The next text starts a piece of its own.
-  void Close() { closed_ = true; }
-  std::vector<text::PromptPiece> Take() { return std::move(pieces_); }
-
- private:
-  std::vector<text::PromptPiece> pieces_;
-  bool closed_ = false;
-};
+}
 
 }  // namespace
 
 std::vector<text::PromptPiece> SplitPrompt(const SpecialTokens& tokens, const Unmarked& prompt) {
   const std::vector<TokenSpan> genuine = tokens.FindGenuine(prompt);
   const std::string_view text = prompt.text;
-  Pieces pieces;
+  std::vector<text::PromptPiece> pieces;
   size_t at = 0;
+  bool continues_token = false;  // What follows the last token would turn it into a longer one.
   for (size_t i = 0; i <= genuine.size(); ++i) {
     const size_t end = i < genuine.size() ? genuine[i].begin : text.size();
     // No genuine token begins before `end`, so any token that does is a message's.
-    const bool forged = tokens.OccursIn(text, at, end);
-    pieces.Add(text.substr(at, end - at), !forged);
+    const bool forged = continues_token || tokens.OccursIn(text, at, end);
+    Add(text.substr(at, end - at), !forged, pieces);
     if (i == genuine.size()) break;
-    const std::string_view token = text.substr(end, genuine[i].end - end);
-    pieces.Add(token, true);
-    // What follows could turn this token into a longer one.
+    Add(text.substr(end, genuine[i].end - end), true, pieces);
     const int longest = tokens.MatchAt(text, end, nullptr);
-    if (tokens.texts()[longest].size() > token.size()) pieces.Close();
+    continues_token = longest != genuine[i].token;
     at = genuine[i].end;
   }
-  return pieces.Take();
+  return pieces;
 }
 
-void MarkUnexpected(const SpecialTokens& tokens, const std::vector<bool>& is_control,
-                    const Unmarked& safe, Unmarked& prompt) {
+int MarkUnexpected(const SpecialTokens& tokens, const std::vector<bool>& is_control,
+                   const Unmarked& safe, Unmarked& prompt) {
   const auto ids = [](const std::vector<TokenSpan>& spans) {
     std::vector<int> result;
     for (const TokenSpan& span : spans) result.push_back(span.token);
@@ -90,11 +78,14 @@ void MarkUnexpected(const SpecialTokens& tokens, const std::vector<bool>& is_con
   };
   const std::vector<TokenSpan> spans = tokens.FindGenuine(prompt);
   const std::vector<bool> expected = Expected(ids(spans), ids(tokens.FindGenuine(safe)));
+  int n_unexpected = 0;
   for (size_t i = 0; i < spans.size(); ++i) {
     if (expected[i] || !is_control[spans[i].token]) continue;
     std::fill(prompt.marked.begin() + static_cast<int64_t>(spans[i].begin),
               prompt.marked.begin() + static_cast<int64_t>(spans[i].end), true);
+    ++n_unexpected;
   }
+  return n_unexpected;
 }
 
 }  // namespace lamina::text_bridge

@@ -15,7 +15,8 @@ std::vector<text::PromptPiece> SplitPrompt(const SpecialTokens& tokens, const Un
 
 /// Marks control tokens of `prompt` that `safe`, the same conversation with nothing of the
 /// messages unmarked, does not have: a message wrote them.
-void MarkUnexpected(const SpecialTokens& tokens, const std::vector<bool>& is_control,
-                    const Unmarked& safe, Unmarked& prompt);
+/// Returns their number.
+int MarkUnexpected(const SpecialTokens& tokens, const std::vector<bool>& is_control,
+                   const Unmarked& safe, Unmarked& prompt);
 
 }  // namespace lamina::text_bridge
