@@ -14,6 +14,8 @@
 namespace lamina {
 namespace {
 
+constexpr std::string_view kTemporarySuffix = ".XXXXXX";
+
 // Closes a descriptor when it goes out of scope.
 class Descriptor {
  public:
@@ -135,7 +137,7 @@ Result<std::string> ReadFile(const std::string& path, uint64_t max_bytes) {
 }
 
 Result<AtomicFile> AtomicFile::Create(const std::string& path) {
-  std::string temporary = path + ".XXXXXX";
+  std::string temporary = path + std::string(kTemporarySuffix);
   const int fd = mkostemp(temporary.data(), O_CLOEXEC);
   if (fd < 0) return Error(ErrnoStatus(errno, "create", temporary));
   return AtomicFile(path, std::move(temporary), fd);
@@ -166,6 +168,18 @@ Result<> WriteFileAtomically(const std::string& path, std::string_view content) 
   AtomicFile file = TRY(AtomicFile::Create(path));
   TRY(file.Write({reinterpret_cast<const uint8_t*>(content.data()), content.size()}));
   return file.Commit();
+}
+
+void RemoveLeftovers(const std::string& path) {
+  const std::string prefix = path.substr(path.rfind('/') + 1) + ".";
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(FolderOf(path), error)) {
+    const std::string name = entry.path().filename().string();
+    const bool is_leftover = name.starts_with(prefix) &&
+                             name.size() == prefix.size() - 1 + kTemporarySuffix.size() &&
+                             name.find('.', prefix.size()) == name.npos;
+    if (is_leftover) unlink(entry.path().c_str());
+  }
 }
 
 Result<> SyncFolder(const std::string& path) {

@@ -68,6 +68,10 @@ class AtomicFile {
 /// at every moment `path` is the old or the new content, whole.
 Result<> WriteFileAtomically(const std::string& path, std::string_view content);
 
+/// Removes what killed writers of `path` left beside it: temporary files of AtomicFile. Only where
+/// a lock keeps other writers away.
+void RemoveLeftovers(const std::string& path);
+
 /// Makes the names in a folder durable: a rename survives a power loss only after this.
 Result<> SyncFolder(const std::string& folder);
 

@@ -98,9 +98,10 @@ Result<> WriteManifest(const Layout& layout, const ModelInfo& info) {
     const size_t slash = inner.find('/');
     json["set"] = {{"folder", inner.substr(0, slash)}, {"first", inner.substr(slash + 1)}};
   }
+  const std::string path = layout.manifests + "/" + ManifestFileName(info.name);
+  RemoveLeftovers(path);
   try {
-    return WriteFileAtomically(layout.manifests + "/" + ManifestFileName(info.name),
-                               json.dump(2) + "\n");
+    return WriteFileAtomically(path, json.dump(2) + "\n");
   } catch (const nlohmann::json::exception&) {
     return Error(Code::kInvalidArgument, "the path {} is not UTF-8, which the library needs",
                  format::Quote(info.path));

@@ -32,7 +32,7 @@ struct Layout {
 /// Reads one manifest. Errors: kNotFound, kDataLoss naming the manifest and the field.
 Result<ModelInfo> ReadManifest(const Layout& layout, const std::string& name);
 
-/// Writes one, whole or not at all.
+/// Writes one, whole or not at all. The caller holds the library's lock.
 Result<> WriteManifest(const Layout& layout, const ModelInfo& info);
 
 }  // namespace lamina::store

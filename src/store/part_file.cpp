@@ -70,6 +70,7 @@ Result<PartFile> PartFile::Open(const std::string& path, const std::string& url)
 }
 
 void PartFile::Discard(const std::string& path) {
+  RemoveLeftovers(StatePath(path));
   unlink(StatePath(path).c_str());
   unlink(path.c_str());
 }

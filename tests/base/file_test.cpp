@@ -124,5 +124,37 @@ TEST(ErrnoStatus, SaysWhatWasDoneToWhat) {
   EXPECT_EQ(ErrnoStatus(EACCES, "open", "x").code(), Code::kPermissionDenied);
 }
 
+TEST(RemoveLeftovers, TakesOnlyTemporaryFilesOfThatPath) {
+  const std::string folder = testing::TempDir() + "lamina_leftovers_" + std::to_string(getpid());
+  ASSERT_TRUE(MakeFolders(folder));
+  const std::vector<std::string> kept = {"a", "a.json", "a.json.x", "a.json.b.cdef",
+                                         "b.json.abcdef"};
+  for (const std::string& name : kept) ASSERT_TRUE(WriteFileAtomically(folder + "/" + name, "x"));
+  ASSERT_TRUE(WriteFileAtomically(folder + "/a.json.abcdef", "x"));
+  RemoveLeftovers(folder + "/a.json");
+  EXPECT_FALSE(ReadFile(folder + "/a.json.abcdef", 10));
+  for (const std::string& name : kept) EXPECT_TRUE(ReadFile(folder + "/" + name, 10)) << name;
+  std::filesystem::remove_all(folder);
+}
+
+TEST(AtomicFile, AppearsWholeOrNotAtAll) {
+  const std::string path = testing::TempDir() + "lamina_atomic_" + std::to_string(getpid());
+  const std::string_view text = "content";
+  const Bytes bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size());
+  {
+    AtomicFile file = *AtomicFile::Create(path);
+    ASSERT_TRUE(file.Write(bytes));
+  }
+  EXPECT_FALSE(ReadFile(path, 100));
+  AtomicFile file = *AtomicFile::Create(path);
+  ASSERT_TRUE(file.Write(bytes));
+  ASSERT_TRUE(file.Write(bytes));
+  EXPECT_FALSE(ReadFile(path, 100));
+  ASSERT_TRUE(file.Commit());
+  EXPECT_EQ(*ReadFile(path, 100), "contentcontent");
+  std::filesystem::remove(path);
+  EXPECT_EQ(AtomicFile::Create("/nonexistent/x").error().code(), Code::kNotFound);
+}
+
 }  // namespace
 }  // namespace lamina
