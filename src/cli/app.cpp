@@ -1,6 +1,7 @@
 #include "cli/app.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <map>
 
@@ -25,7 +26,21 @@ int ParseFailure(const CLI::App& app, const CLI::ParseError& error) {
   return UsageError(fmt::format("{}\nTry: lamina{} --help", message, verb));
 }
 
+bool IsVerb(std::string_view name) {
+  return std::any_of(Verbs().begin(), Verbs().end(),
+                     [=](const Verb& verb) { return name == verb.name; });
+}
+
 }  // namespace
+
+std::string GeneralHelp() {
+  std::string text =
+      "Runs small language models, fast and privately, on this machine.\n\n"
+      "Usage: lamina VERB [OPTIONS] ...\n\n";
+  for (const Verb& verb : Verbs()) text += fmt::format("  {:<12} {}\n", verb.name, verb.summary);
+  text += "\nlamina help VERB explains a verb.\n";
+  return text + kFooter + "\n";
+}
 
 int UsageError(std::string_view message) {
   fmt::print(stderr, "lamina: {}\n", message);
@@ -55,14 +70,17 @@ int Main(int argc, char** argv) {
     keys[verb.name] = entries.back().options.Keys();
   }
   if (argc < 2) {
-    fmt::print(stderr, "{}", app.help());
+    fmt::print(stderr, "{}", GeneralHelp());
     return kUsage;
+  }
+  if (argv[1][0] != '-' && !IsVerb(argv[1])) {
+    return UsageError(fmt::format("there is no verb {}\nTry: lamina help", argv[1]));
   }
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
     const auto used = app.get_subcommands();
-    fmt::print("{}", used.empty() ? app.help() : used.front()->help());
+    fmt::print("{}", used.empty() ? GeneralHelp() : used.front()->help("lamina"));
     return kDone;
   } catch (const CLI::CallForVersion& version) {
     fmt::print("{}\n", version.what());

@@ -43,6 +43,9 @@ struct Verb {
 /// Every verb, in the order of the help.
 std::span<const Verb> Verbs();
 
+/// What the program is, its verbs, and where options come from.
+std::string GeneralHelp();
+
 /// Prints one line of error on stderr and returns kUsage.
 int UsageError(std::string_view message);
 

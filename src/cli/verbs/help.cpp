@@ -14,7 +14,7 @@ class Help : public Command {
 
   Result<int> Run(const Context& context) override {
     if (verb_.empty()) {
-      fmt::print("{}", context.app.help());
+      fmt::print("{}", GeneralHelp());
       return kDone;
     }
     const auto named = context.app.get_subcommands(
@@ -22,7 +22,7 @@ class Help : public Command {
     if (named.empty()) {
       return UsageError(fmt::format("there is no verb {}; try: lamina help", verb_));
     }
-    fmt::print("{}", named.front()->help());
+    fmt::print("{}", named.front()->help("lamina"));
     return kDone;
   }
 
