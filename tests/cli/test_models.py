@@ -1,6 +1,5 @@
 """The verbs on the real models."""
 
-import json
 import os
 import re
 import struct

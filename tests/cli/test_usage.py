@@ -1,6 +1,5 @@
 """Exit codes, messages and help."""
 
-import json
 import subprocess
 
 import pytest
