@@ -32,7 +32,7 @@ test: build models  ## Builds and runs every test.
 	@ctest --test-dir build/release --output-on-failure -j $(JOBS)
 
 test-long: test  ## Also adds a dummy quantization type and a dummy family by the documented files, builds and tests them.
-	@tools/test_long.sh
+	@python3 tools/test_long.py
 
 models:  ## The two real models that tests use.
 	@[ -n "$${LAMINA_TEST_MODELS:-}" ] || python3 tools/fetch_models.py build/models

@@ -8,6 +8,8 @@ blocks, then n_blocks * block_values f32. Blocks are random bytes, single repeat
 bytes under extreme scales: zeros, subnormals, the largest, infinities, NaN.
 """
 
+import pathlib
+import re
 import struct
 import sys
 
@@ -15,7 +17,8 @@ import numpy as np
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 from gguf.quants import dequantize
 
-TYPES = ("F32 F16 BF16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q3_K Q4_K Q5_K Q6_K IQ4_NL IQ4_XS MXFP4").split()
+ALL_TYPES = pathlib.Path(__file__).resolve().parents[2] / "src" / "quant" / "all_types.h"
+TYPES = re.findall(r"^ *X\((\w+)\)", ALL_TYPES.read_text(), flags=re.M)
 N_RANDOM = 300
 EXTREME_HALVES = (0x0000, 0x8000, 0x0001, 0x83FF, 0x0400, 0x7BFF, 0xFBFF, 0x7C00, 0xFC00, 0x7E00)
 
@@ -43,6 +46,9 @@ def main() -> None:
     np.seterr(all="ignore")
     with open(sys.argv[1], "wb") as out:
         for name in TYPES:
+            if name not in GGMLQuantizationType.__members__:
+                print(f"{name} is not a type of the package gguf: nothing to compare it with")
+                continue
             qtype = GGMLQuantizationType[name]
             block_values, block_bytes = GGML_QUANT_SIZES[qtype]
             blocks = blocks_of(name, block_bytes)
