@@ -128,7 +128,7 @@ static inline constexpr int64_t DeltaScratchBytes(int64_t d_k, int64_t d_v) {
 }
 
 /// Operations on f32 rows. n is any positive number; x and out may alias. Every CPU gives the same
-/// bits: sums run over 16 lanes and one fixed tree, exp and tanh are Lamina's own polynomials.
+/// bits: sums have one fixed order, exp and tanh are Lamina's own polynomials.
 struct VectorKernels {
   /// x [n] -> out [ceil(n / 32)] blocks; a tail is padded with zeros. `residual`, if not null,
   /// gets x minus what out represents, [n] f32: the input of the next plane; it may alias x.

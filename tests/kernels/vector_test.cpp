@@ -200,19 +200,19 @@ TEST(Vector, GatesSurviveExtremes) {
 }
 
 TEST(Vector, RmsNormAddsInTheDocumentedOrder) {
-  // 16 lanes x 4 partial sums, lanes in order: written out for one length with all three parts.
-  const int64_t n = 16 * 6 + 5;
+  // 8 lanes x 4 partial sums, lanes in order: written out for one length with all three parts.
+  const int64_t n = 8 * 6 + 5;
   const Row x = RandomRow(n, 7);
-  float partial[4][16] = {};
+  float partial[4][8] = {};
   for (int64_t vector = 0; vector < 6; ++vector) {
-    for (int lane = 0; lane < 16; ++lane) {
-      const float v = x[static_cast<size_t>(16 * vector + lane)];
+    for (int lane = 0; lane < 8; ++lane) {
+      const float v = x[static_cast<size_t>(8 * vector + lane)];
       partial[vector < 4 ? vector : 0][lane] += v * v;
     }
   }
   float sum = 0;
-  for (int64_t i = 96; i < n; ++i) sum += x[static_cast<size_t>(i)] * x[static_cast<size_t>(i)];
-  for (int lane = 0; lane < 16; ++lane) {
+  for (int64_t i = 48; i < n; ++i) sum += x[static_cast<size_t>(i)] * x[static_cast<size_t>(i)];
+  for (int lane = 0; lane < 8; ++lane) {
     sum += ((partial[0][lane] + partial[1][lane]) + partial[2][lane]) + partial[3][lane];
   }
   const float factor = 1.0f / std::sqrt(sum / static_cast<float>(n) + 1e-6f);

@@ -87,38 +87,41 @@ void Softcap(const float* x, float cap, int64_t n, float* out) noexcept {
   Map<S>(x, n, out, [c](auto v) { return S::Mul(c, Tanh<S>(S::Div(v, c))); });
 }
 
-/// sum(x^2) in the order in which ATen's CPU sum (cascade_sum, AVX-512) adds a contiguous row, for
-/// rows of up to 16384: vector 4 i + j of 16 squares goes to partial sum j, rounds of 64 vectors
-/// are added up apart, left-over vectors go to partial sum 0, and the lanes are added one by one
-/// after the tail. Models whose logits amplify rounding agree with the reference only so.
+/// sum(x^2) in the order in which ATen's CPU sum (cascade_sum, 8 lanes) adds a contiguous row, for
+/// rows of up to 8192: vector 4 i + j of 8 squares goes to partial sum j, rounds of 64 vectors are
+/// added up apart, left-over vectors go to partial sum 0, and the lanes are added one by one after
+/// the tail. Models whose logits amplify rounding agree with the reference only so.
 template <class S>
 inline float SumOfSquares(const float* x, int64_t n) {
   using F = typename S::F;
-  const auto square = [x](int64_t vector) {
-    const F v = S::Load(x + 16 * vector);
-    return S::Mul(v, v);
-  };
-  const int64_t n_vectors = n / 16;
-  const int64_t n_rounds = n_vectors / 4;
-  F round[4], total[4];
-  for (int j = 0; j < 4; ++j) round[j] = total[j] = S::Zero();
+  // Partial sums 0 and 1 side by side, and 2 and 3.
+  F round[2] = {S::Zero(), S::Zero()}, total[2] = {S::Zero(), S::Zero()};
+  const int64_t n_rounds = n / 32;
   for (int64_t i = 0; i < n_rounds; ++i) {
-    for (int j = 0; j < 4; ++j) round[j] = S::Add(round[j], square(4 * i + j));
+    for (int j = 0; j < 2; ++j) {
+      const F v = S::Load(x + 32 * i + 16 * j);
+      round[j] = S::Add(round[j], S::Mul(v, v));
+    }
     if (i % 16 == 15) {
-      for (int j = 0; j < 4; ++j) {
+      for (int j = 0; j < 2; ++j) {
         total[j] = S::Add(total[j], round[j]);
         round[j] = S::Zero();
       }
     }
   }
-  for (int64_t i = 4 * n_rounds; i < n_vectors; ++i) round[0] = S::Add(round[0], square(i));
-  for (int j = 0; j < 4; ++j) round[j] = S::Add(round[j], total[j]);
-  const F sum = S::Add(S::Add(S::Add(round[0], round[1]), round[2]), round[3]);
+  float partial[4][8];
+  for (int64_t i = 32 * n_rounds; i + 8 <= n; i += 8) {
+    float lanes[16] = {};
+    __builtin_memcpy(lanes, x + i, 8 * sizeof(float));
+    const F v = S::Load(lanes);
+    round[0] = S::Add(round[0], S::Mul(v, v));
+  }
+  for (int j = 0; j < 2; ++j) S::Store(partial[2 * j], S::Add(round[j], total[j]));
   float result = 0;
-  for (int64_t i = 16 * n_vectors; i < n; ++i) result += x[i] * x[i];
-  float lanes[16];
-  S::Store(lanes, sum);
-  for (int i = 0; i < 16; ++i) result += lanes[i];
+  for (int64_t i = n / 8 * 8; i < n; ++i) result += x[i] * x[i];
+  for (int i = 0; i < 8; ++i) {
+    result += ((partial[0][i] + partial[1][i]) + partial[2][i]) + partial[3][i];
+  }
   return result;
 }
 

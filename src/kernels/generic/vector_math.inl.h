@@ -21,7 +21,8 @@ inline typename S::F Exp(typename S::F x) {
   p = S::Fma(p, r, S::Set(0.041666463f));
   p = S::Fma(p, r, S::Set(0.16666576f));
   p = S::Fma(p, r, S::Set(0.5f));
-  p = S::Fma(p, S::Mul(r, r), S::Add(r, S::Set(1.0f)));
+  // 1 comes last: all before it is small, so that one rounding counts.
+  p = S::Add(S::Fma(p, S::Mul(r, r), r), S::Set(1.0f));
   return S::SelectLess(x, lowest, S::Zero(), S::Mul(p, S::Pow2(n)));
 }
 
