@@ -22,7 +22,7 @@ def greedy(lamina, model, prompt, n, *args, **kwargs):
 
 @needs_bridge
 def test_run_answers_through_the_template(lamina, smollm2):
-    answer = greedy(lamina, smollm2, "What is the capital of France?", 24)
+    answer = greedy(lamina, smollm2, "What is the capital of France? Answer in one sentence.", 24)
     assert set(answer) == KEYS
     assert "Paris" in answer["text"]
     assert "<|im" not in answer["text"]
@@ -42,9 +42,10 @@ def test_run_raw_completes(lamina, smollm2):
 
 
 def test_a_model_without_a_template_completes_and_says_so(lamina, gemma3):
-    done = lamina("run", gemma3, PROMPT, "--temperature", 0, "--max-tokens", 4)
+    prompt = "The opposite of hot is"
+    done = lamina("run", gemma3, prompt, "--temperature", 0, "--max-tokens", 4)
     assert "no chat template" in done.err
-    assert "Paris" in done.out
+    assert done.out.startswith(" cold.")
 
 
 def test_text_comes_on_stdout_and_stats_on_stderr(lamina, smollm2):

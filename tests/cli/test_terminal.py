@@ -77,7 +77,7 @@ def chat(lamina, smollm2):
 
 def test_a_chat(chat, lamina):
     terminal = chat("--max-tokens", "20")
-    terminal.send("What is the capital of France?\r")
+    terminal.send("What is the capital of France? Answer in one sentence.\r")
     terminal.expect("Paris")
     terminal.expect("tokens/s")
     terminal.expect(">>> ")
