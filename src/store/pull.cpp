@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "format/model_source.h"
+#include "format/quote.h"
 #include "store/fetch.h"
 #include "store/http.h"
 #include "store/library.h"
@@ -63,7 +64,10 @@ Result<> CheckOpens(const Layout& layout, const std::vector<FetchedFile>& files)
   for (const FetchedFile& file : files) {
     if (!file.part_path.empty()) DiscardPart(file.part_path);
   }
-  return Error(opened.error().Prefixed("what was downloaded is not a usable model"));
+  std::string_view reason = opened.error().message();
+  if (reason.starts_with(path + ": ")) reason.remove_prefix(path.size() + 2);
+  return Error(opened.error().code(), "what was downloaded, {}, is not a usable model: {}",
+               format::Quote(files[0].file_name), reason);
 }
 
 Result<> InstallBlob(const Layout& layout, const FetchedFile& file) {

@@ -1,6 +1,7 @@
 #include "format/gguf_writer.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <limits>
 
@@ -64,7 +65,7 @@ TEST(GgufWriter, RefusesWhatTheReaderWouldRefuse) {
 }
 
 TEST(GgufWriter, WritesAWholeFileOrNone) {
-  const std::string path = testing::TempDir() + "/written.gguf";
+  const std::string path = testing::TempDir() + "lamina_written_" + std::to_string(getpid()) + ".gguf";
   GgufWriter writer;
   writer.Set("general.alignment", uint64_t{64});
   writer.AddTensor("a", F32(), {3});
@@ -88,6 +89,7 @@ TEST(GgufWriter, WritesAWholeFileOrNone) {
   ASSERT_TRUE(tensor);
   EXPECT_EQ(tensor->offset % 64, 0u);
   EXPECT_EQ(std::memcmp(tensor->data.data(), b.data(), 16), 0);
+  unlink(path.c_str());
 }
 
 }  // namespace

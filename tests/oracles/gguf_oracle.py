@@ -40,7 +40,7 @@ def write(folder):
             add(writer.add_float32, f"{i}.f32", float(np.float32(random.normal())))
             add(writer.add_float64, f"{i}.f64", float(random.normal()))
             add(writer.add_bool, f"{i}.bool", bool(random.integers(0, 2)))
-            add(writer.add_string, f"{i}.text", "é" * int(random.integers(0, 40)))
+            add(writer.add_string, f"{i}.text", "é" * int(random.integers(1, 40)))
             add(writer.add_array, f"{i}.texts", [str(n) for n in range(int(random.integers(1, 40)))])
             add(writer.add_array, f"{i}.ints", [int(n) for n in random.integers(-9, 9, 5)])
             add(writer.add_array, f"{i}.floats", [0.5, float(np.float32(random.normal()))])
