@@ -101,7 +101,7 @@ using ConvFn = void (*)(const ConvArgs&) noexcept;
 
 /// Gated delta rule of one value head (arXiv:2412.06464) over n_tokens rows, with S the state:
 /// S = decay S; d = beta (v - S^T k); S = S + k d^T; out = S^T q. q is scaled and q, k are
-/// normalised by the caller. More than 16 rows go in chunks of matrix products, with other
+/// normalised by the caller. More than 31 rows go in chunks of matrix products, with other
 /// rounding.
 struct DeltaArgs {
   const float* q;  ///< [n_tokens][q_stride], d_k values each; k likewise.

@@ -200,20 +200,24 @@ TEST(Vector, GatesSurviveExtremes) {
 }
 
 TEST(Vector, RmsNormAddsInTheDocumentedOrder) {
-  // 8 lanes x 4 partial sums, lanes in order: written out for one length with all three parts.
-  const int64_t n = 8 * 6 + 5;
+  // 4 partial sums of 8 lanes, 16 rounds apart, two left-over vectors and a tail, written out.
+  const int64_t n = 32 * 18 + 2 * 8 + 5;
   const Row x = RandomRow(n, 7);
-  float partial[4][8] = {};
-  for (int64_t vector = 0; vector < 6; ++vector) {
-    for (int lane = 0; lane < 8; ++lane) {
-      const float v = x[static_cast<size_t>(8 * vector + lane)];
-      partial[vector < 4 ? vector : 0][lane] += v * v;
-    }
-  }
+  const auto square = [&x](int64_t i) {
+    return x[static_cast<size_t>(i)] * x[static_cast<size_t>(i)];
+  };
   float sum = 0;
-  for (int64_t i = 48; i < n; ++i) sum += x[static_cast<size_t>(i)] * x[static_cast<size_t>(i)];
-  for (int lane = 0; lane < 8; ++lane) {
-    sum += ((partial[0][lane] + partial[1][lane]) + partial[2][lane]) + partial[3][lane];
+  for (int64_t i = n - 5; i < n; ++i) sum += square(i);
+  for (int64_t lane = 0; lane < 8; ++lane) {
+    float partial[4];
+    for (int64_t j = 0; j < 4; ++j) {
+      float first = 0, rest = 0;
+      for (int64_t round = 0; round < 16; ++round) first += square(32 * round + 8 * j + lane);
+      for (int64_t round = 16; round < 18; ++round) rest += square(32 * round + 8 * j + lane);
+      if (j == 0) rest = (rest + square(576 + lane)) + square(584 + lane);
+      partial[j] = rest + first;
+    }
+    sum += ((partial[0] + partial[1]) + partial[2]) + partial[3];
   }
   const float factor = 1.0f / std::sqrt(sum / static_cast<float>(n) + 1e-6f);
   Row expected;

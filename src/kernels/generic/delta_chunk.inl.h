@@ -15,8 +15,9 @@
 namespace lamina::kernels {
 namespace {
 
-/// Steps of up to so many tokens go one by one: speculation and batching must not change bits.
-constexpr int64_t kMaxRecurrentTokens = 16;
+/// Steps of up to so many tokens go one by one: speculation and batching (1 to 16 rows) must not
+/// change bits, and short chunks gain nothing.
+constexpr int64_t kMaxRecurrentTokens = 31;
 
 /// c[r][16 p..] = factor[r] c + sum over k of a[r, k] b[k][16 p..], k in order by FMA; factor null
 /// = 0. a[r, k] is at a + r * a_row + k * a_k.
