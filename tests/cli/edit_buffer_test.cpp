@@ -62,7 +62,8 @@ TEST(EditBufferTest, KillsPartsOfTheLine) {
 }
 
 TEST(EditBufferTest, OddBytesBecomeReplacementCharacters) {
-  EXPECT_EQ(ToUtf8(FromUtf8("a\xff\xc3z\xe2\x82")), "a\xef\xbf\xbd\xef\xbf\xbdz\xef\xbf\xbd\xef\xbf\xbd");
+  EXPECT_EQ(ToUtf8(FromUtf8("a\xff\xc3z\xe2\x82")),
+            "a\xef\xbf\xbd\xef\xbf\xbdz\xef\xbf\xbd\xef\xbf\xbd");
 }
 
 TEST(HistoryTest, KeepsLinesOfEntriesAndDropsRepeats) {
