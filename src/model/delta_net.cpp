@@ -1,6 +1,7 @@
 // Gated delta-net (arXiv:2412.06464) as Qwen 3.5 uses it: convolution, normalised queries and keys,
 // one matrix of state per value head, gated norm.
 #include <cmath>
+#include <cstring>
 
 #include "model/step.h"
 
@@ -27,11 +28,15 @@ struct Context {
   }
   // Products write whole panels, so beta begins at the next one.
   int64_t beta_offset() const { return weights[MatrixRole::kDeltaAlpha].y_stride(); }
-  // A sequence's state of this layer: the convolution's last inputs, then the heads' matrices.
+  // A sequence's state of this layer: the convolution's last inputs, the heads' matrices, and the
+  // heads' sums of decays, each a double.
   float* conv_state(const Segment& segment) const { return segment.sequence->recurrent(index); }
   float* head_state(const Segment& segment, int64_t head) const {
     return conv_state(segment) + n_channels() * (spec.conv_kernel - 1) +
            head * spec.d_k_head * spec.d_v_head;
+  }
+  float* decay_sum(const Segment& segment, int64_t head) const {
+    return head_state(segment, spec.n_v_heads) + 2 * head;
   }
 };
 
@@ -78,18 +83,46 @@ void ConvolveHeads(const Context& c) {
   }
 }
 
+// The logarithm of a head's decay, from the exact sum of those before it in its chunk. The
+// reference (and the kernels that models are trained with) takes decays between two tokens of a
+// chunk of 64 as e to the difference of f32 sums; a step is the difference of two such sums here
+// too, because heads whose output almost cancels show the rounding.
+void RoundDecays(const Context& c, int64_t first_head, int64_t n_heads) {
+  constexpr int64_t kChunk = 64;
+  const Worker& w = c.worker;
+  for (const Segment& segment : w.segments()) {
+    for (int64_t i = 0; i < segment.n_rows; ++i) {
+      const bool starts = (segment.first_position + i) % kChunk == 0;
+      for (int64_t head = first_head; head < first_head + n_heads; ++head) {
+        float* state = c.decay_sum(segment, head);
+        double sum;
+        std::memcpy(&sum, state, sizeof(sum));
+        if (starts) sum = 0;
+        const auto before = static_cast<float>(sum);
+        float& decay = c.row(2, segment.first_row + i)[head];
+        sum += static_cast<double>(decay);
+        decay = static_cast<float>(sum) - before;
+        std::memcpy(state, &sum, sizeof(sum));
+      }
+    }
+  }
+}
+
+// Decays and betas of a range of value heads, all rows.
 void ComputeGates(const Context& c) {
   const Worker& w = c.worker;
-  const int64_t n = c.spec.n_v_heads;
-  const Range own = SplitRange(w.n_rows(), w.thread, w.n_threads);
-  for (int64_t row = own.begin; row < own.end; ++row) {
-    float* decay = c.row(2, row);
-    w.vector.add(decay, c.weights[VectorRole::kDeltaDt], n, decay);
+  const Range own = SplitRange(c.spec.n_v_heads, w.thread, w.n_threads);
+  const int64_t n = own.end - own.begin;
+  if (n == 0) return;
+  for (int64_t row = 0; row < w.n_rows(); ++row) {
+    float* decay = c.row(2, row) + own.begin;
+    w.vector.add(decay, c.weights[VectorRole::kDeltaDt] + own.begin, n, decay);
     w.vector.softplus(decay, n, decay);
-    w.vector.mul(decay, c.weights[VectorRole::kDeltaA], n, decay);
+    w.vector.mul(decay, c.weights[VectorRole::kDeltaA] + own.begin, n, decay);
     float* beta = decay + c.beta_offset();
     w.vector.sigmoid_mul(beta, nullptr, n, beta);
   }
+  RoundDecays(c, own.begin, n);
 }
 
 // The delta rule of one value head over a segment, and the gated norm of its outputs.

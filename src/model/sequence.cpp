@@ -36,7 +36,7 @@ int64_t RecurrentValues(const ModelSpec& spec, const LayerSpec& layer) {
       const int64_t n_channels =
           2 * int64_t{spec.n_k_heads} * spec.d_k_head + int64_t{spec.n_v_heads} * spec.d_v_head;
       return n_channels * (spec.conv_kernel - 1) +
-             int64_t{spec.n_v_heads} * spec.d_k_head * spec.d_v_head;
+             int64_t{spec.n_v_heads} * (spec.d_k_head * spec.d_v_head + 2);
     }
     case Mixer::kShortConv:
       return spec.d_model * (spec.conv_kernel - 1);

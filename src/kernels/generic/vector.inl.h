@@ -77,9 +77,20 @@ template <class S>
 void SigmoidMul(const float* gate, const float* x, int64_t n, float* out) noexcept {
   MapGated<S>(gate, x, n, out, [](auto v) { return Sigmoid<S>(v); });
 }
+/// The logarithm is taken in double: there are few of these, and each is the exponent of a decay.
+/// Beyond 20, x, as in the reference.
 template <class S>
 void SoftplusRow(const float* x, int64_t n, float* out) noexcept {
-  Map<S>(x, n, out, [](auto v) { return Softplus<S>(v); });
+  for (int64_t i = 0; i < n; i += 16) {
+    const int64_t n_lanes = n - i < 16 ? n - i : 16;
+    float lanes[16];
+    S::Store(lanes, Exp<S>(n_lanes == 16 ? S::Load(x + i) : LoadPart<S>(x + i, n_lanes)));
+    for (int64_t lane = 0; lane < n_lanes; ++lane) {
+      const float value = x[i + lane];
+      out[i + lane] =
+          value > 20.0f ? value : static_cast<float>(__builtin_log1p(double{lanes[lane]}));
+    }
+  }
 }
 template <class S>
 void Softcap(const float* x, float cap, int64_t n, float* out) noexcept {

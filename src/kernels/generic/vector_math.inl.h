@@ -5,7 +5,10 @@
 namespace lamina::kernels {
 namespace {
 
-/// e^x with a relative error below 1.5e-7 on [-87.3, 88]; 0 below, e^88 above, NaN stays.
+/// e^x with a relative error below 1e-7 on [-87.3, 88]; 0 below, e^88 above, NaN stays. Its shape
+/// (how ln 2 is split, what is rounded in which order) is that of the vector libraries that
+/// reference implementations call, so that nearly all results have their bits: gates of recurrent
+/// layers can turn one of them into a visible difference of logits.
 template <class S>
 inline typename S::F Exp(typename S::F x) {
   using F = typename S::F;
@@ -13,16 +16,18 @@ inline typename S::F Exp(typename S::F x) {
   const F clamped = S::Max(lowest, S::Min(S::Set(88.0f), x));
   const auto n = S::ToInt(S::Mul(clamped, S::Set(1.44269504f)));
   const F n_float = S::ToFloat(n);
-  // ln 2 in two parts: n * 0.693359375 is exact, so r = x - n ln 2 keeps all its digits.
-  F r = S::Fnma(n_float, S::Set(0.693359375f), clamped);
-  r = S::Fnma(n_float, S::Set(-2.12194440e-4f), r);
-  F p = S::Set(0.0013933734f);
-  p = S::Fma(p, r, S::Set(0.008363236f));
-  p = S::Fma(p, r, S::Set(0.041666463f));
-  p = S::Fma(p, r, S::Set(0.16666576f));
+  // ln 2 in two parts: n times the first is exact, so r = x - n ln 2 keeps all its digits.
+  F r = S::Fnma(n_float, S::Set(0.693145751953125f), clamped);
+  r = S::Fnma(n_float, S::Set(1.428606765e-6f), r);
+  // Taylor's series of (e^r - 1 - r) / r^2: |r| <= ln 2 / 2, what is left out is below 1e-8.
+  F p = S::Set(1.0f / 5040);
+  p = S::Fma(p, r, S::Set(1.0f / 720));
+  p = S::Fma(p, r, S::Set(1.0f / 120));
+  p = S::Fma(p, r, S::Set(1.0f / 24));
+  p = S::Fma(p, r, S::Set(1.0f / 6));
   p = S::Fma(p, r, S::Set(0.5f));
   // 1 comes last: all before it is small, so that one rounding counts.
-  p = S::Add(S::Fma(p, S::Mul(r, r), r), S::Set(1.0f));
+  p = S::Add(S::Fma(S::Mul(r, r), p, r), S::Set(1.0f));
   return S::SelectLess(x, lowest, S::Zero(), S::Mul(p, S::Pow2(n)));
 }
 
@@ -64,23 +69,6 @@ inline typename S::F Tanh(typename S::F x) {
   const F large = S::Sub(one, S::Div(S::Set(2.0f), S::Add(e, one)));
   const F signed_large = S::SelectLess(x, S::Zero(), S::Sub(S::Zero(), large), large);
   return S::SelectLess(magnitude, S::Set(0.625f), small, signed_large);
-}
-
-/// ln(1 + e^x) = max(x, 0) + ln(1 + t) with t = e^-|x| in (0, 1], and ln(1 + t) = 2 artanh(s),
-/// s = t / (2 + t).
-template <class S>
-inline typename S::F Softplus(typename S::F x) {
-  using F = typename S::F;
-  const F t = Exp<S>(S::Sub(S::Zero(), S::Abs(x)));
-  const F s = S::Div(t, S::Add(S::Set(2.0f), t));
-  const F square = S::Mul(s, s);
-  F p = S::Set(0.116195254f);
-  p = S::Fma(p, square, S::Set(0.108516574f));
-  p = S::Fma(p, square, S::Set(0.14296292f));
-  p = S::Fma(p, square, S::Set(0.19999851f));
-  p = S::Fma(p, square, S::Set(0.33333334f));
-  const F artanh = S::Fma(S::Mul(s, square), p, s);
-  return S::Add(S::Max(S::Zero(), x), S::Add(artanh, artanh));
 }
 
 }  // namespace
