@@ -29,6 +29,7 @@ DIRECT = {
 CONFINED = {
     r"^lamina_bridge\.h$": r"^text_bridge/",
     r"^curl/": r"^store/",
+    r"^zip\.h$": r"^store/",
     r"^CLI/": r"^cli/",
     r"^pcre2\.h$": r"^text/",
 }

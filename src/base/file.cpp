@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -172,13 +173,11 @@ Result<> WriteFileAtomically(const std::string& path, std::string_view content) 
 
 void RemoveLeftovers(const std::string& path) {
   const std::string prefix = path.substr(path.rfind('/') + 1) + ".";
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(FolderOf(path), error)) {
-    const std::string name = entry.path().filename().string();
+  for (const std::string& name : NamesIn(FolderOf(path))) {
     const bool is_leftover = name.starts_with(prefix) &&
                              name.size() == prefix.size() - 1 + kTemporarySuffix.size() &&
                              name.find('.', prefix.size()) == name.npos;
-    if (is_leftover) unlink(entry.path().c_str());
+    if (is_leftover) unlink((FolderOf(path) + "/" + name).c_str());
   }
 }
 
@@ -192,6 +191,16 @@ std::string FolderOf(const std::string& path) {
   const auto slash = path.rfind('/');
   if (slash == std::string::npos) return ".";
   return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+std::vector<std::string> NamesIn(const std::string& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  std::filesystem::directory_iterator it(folder, error);
+  const std::filesystem::directory_iterator end;
+  for (; !error && it != end; it.increment(error)) names.push_back(it->path().filename().string());
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 Result<> MakeFolders(const std::string& path) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/result.h"
 
@@ -77,6 +78,9 @@ Result<> SyncFolder(const std::string& folder);
 
 /// The folder part of a path: "." for a plain name.
 std::string FolderOf(const std::string& path);
+
+/// Names in a folder, sorted; those that can be read, none where it does not exist.
+std::vector<std::string> NamesIn(const std::string& folder);
 
 /// mkdir -p.
 Result<> MakeFolders(const std::string& path);

