@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <new>
 #include <utility>
 
 #include "model/families.h"
@@ -55,6 +56,16 @@ struct Description {
   MemoryNeed need;
 };
 
+/// What `run` returns, or an error where the system had no memory for a small allocation.
+template <class Run>
+auto NoThrow(Run run) -> decltype(run()) {
+  try {
+    return run();
+  } catch (const std::bad_alloc&) {
+    return Error(Code::kResourceExhausted, "out of memory");
+  }
+}
+
 constexpr int64_t kDefaultContext = 4096;
 
 Result<Description> Describe(const format::ModelSource& source, const LoadOptions& options,
@@ -68,7 +79,8 @@ Result<Description> Describe(const format::ModelSource& source, const LoadOption
   d.context = std::min(d.context, d.spec.max_context);
   d.sizes = MeasureStep(d.spec);
   d.need.weight_bytes = static_cast<uint64_t>(WeightBytes(d.plan));
-  d.need.kv_bytes = static_cast<uint64_t>(SequenceBytes(d.spec, d.kv_type.type, d.context));
+  d.need.kv_bytes =
+      static_cast<uint64_t>(SequenceBytes(d.spec, d.kv_type.type, d.context, kMaxRows));
   d.need.activation_bytes =
       static_cast<uint64_t>(Workspace::Bytes(d.sizes, std::min(d.context, kMaxRows), n_threads));
   return d;
@@ -158,18 +170,25 @@ class LoadedModel final : public Model, public std::enable_shared_from_this<Load
   }
 
   Result<std::unique_ptr<Sequence>> NewSequence() const override {
-    return std::make_unique<SequenceState>(shared_from_this(), &layout_);
+    return NoThrow([&]() -> Result<std::unique_ptr<Sequence>> {
+      return std::make_unique<SequenceState>(shared_from_this(), &layout_);
+    });
   }
 
   Result<> Forward(ThreadPool& pool, std::span<const StepPart> parts, float* logits,
                    const std::atomic<bool>* cancel) const override {
     TRY(Check(parts));
-    std::unique_ptr<Scratch> scratch = TakeScratch();
-    const Result<> result = RunBatches(pool, parts, logits, cancel, scratch.get());
-    if (!result) RollBack(parts, scratch->n_before);
-    std::lock_guard lock(mutex_);
-    scratches_.push_back(std::move(scratch));
-    return result;
+    return NoThrow([&]() -> Result<> {
+      std::unique_ptr<Scratch> scratch = TakeScratch();
+      for (const StepPart& part : parts) scratch->n_before.push_back(part.sequence->n_tokens());
+      const Result<> result =
+          NoThrow([&] { return RunBatches(pool, parts, logits, cancel, scratch.get()); });
+      if (!result) RollBack(parts, scratch->n_before);
+      scratch->n_before.clear();
+      std::lock_guard lock(mutex_);
+      scratches_.push_back(std::move(scratch));
+      return result;
+    });
   }
 
  private:
@@ -208,8 +227,6 @@ class LoadedModel final : public Model, public std::enable_shared_from_this<Load
 
   Result<> RunBatches(ThreadPool& pool, std::span<const StepPart> parts, float* logits,
                       const std::atomic<bool>* cancel, Scratch* scratch) const {
-    scratch->n_before.clear();
-    for (const StepPart& part : parts) scratch->n_before.push_back(part.sequence->n_tokens());
     Batch& batch = scratch->batch;
     batch.Clear();
     for (const StepPart& part : parts) {
@@ -299,16 +316,20 @@ class LoadedModel final : public Model, public std::enable_shared_from_this<Load
 
 Result<std::shared_ptr<const Model>> Model::Load(const format::ModelSource& source,
                                                  ThreadPool& pool, const LoadOptions& options) {
-  const kernels::Table* table = options.kernels;
-  if (table == nullptr) table = TRY(kernels::Select(""));
-  Description description = TRY(Describe(source, options, pool.n_threads()));
-  if (options.check_memory) TRY(CheckMemory(description));
-  Weights weights = TRY(LoadWeights(source, description.plan, pool));
-  return std::make_shared<const LoadedModel>(std::move(description), std::move(weights), table);
+  return NoThrow([&]() -> Result<std::shared_ptr<const Model>> {
+    const kernels::Table* table = options.kernels;
+    if (table == nullptr) table = TRY(kernels::Select(""));
+    Description description = TRY(Describe(source, options, pool.n_threads()));
+    if (options.check_memory) TRY(CheckMemory(description));
+    Weights weights = TRY(LoadWeights(source, description.plan, pool));
+    return std::make_shared<const LoadedModel>(std::move(description), std::move(weights), table);
+  });
 }
 
 Result<MemoryNeed> EstimateMemory(const format::ModelSource& source, const LoadOptions& options) {
-  return TRY(Describe(source, options, DefaultThreadCount())).need;
+  return NoThrow([&]() -> Result<MemoryNeed> {
+    return TRY(Describe(source, options, DefaultThreadCount())).need;
+  });
 }
 
 }  // namespace lamina::model

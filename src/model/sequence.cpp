@@ -75,13 +75,15 @@ SequenceLayout LayOutSequences(const ModelSpec& spec, kernels::KvType kv_type, i
   return layout;
 }
 
-int64_t SequenceBytes(const ModelSpec& spec, kernels::KvType kv_type, int64_t n_tokens) {
+int64_t SequenceBytes(const ModelSpec& spec, kernels::KvType kv_type, int64_t n_tokens,
+                      int64_t n_step) {
   int64_t bytes = 0;
   for (const LayerSpec& layer : spec.layers) {
     bytes += RecurrentValues(spec, layer) * static_cast<int64_t>(sizeof(float));
     if (!OwnsKv(layer)) continue;
     const int64_t n_pages = (n_tokens + kPageTokens - 1) / kPageTokens;
-    bytes += (n_pages - FirstKeptPage(layer.window, n_tokens)) * PageBytes(layer, kv_type);
+    const int64_t first_page = FirstKeptPage(layer.window, std::max<int64_t>(n_tokens - n_step, 0));
+    bytes += (n_pages - first_page) * PageBytes(layer, kv_type);
   }
   return bytes;
 }

@@ -40,8 +40,10 @@ struct SequenceLayout {
 SequenceLayout LayOutSequences(const ModelSpec& spec, kernels::KvType kv_type, int64_t context,
                                std::vector<std::unique_ptr<PagePool>>* pools);
 
-/// Bytes of keys, values and recurrent state of one sequence of n_tokens.
-int64_t SequenceBytes(const ModelSpec& spec, kernels::KvType kv_type, int64_t n_tokens);
+/// Most bytes of keys, values and recurrent state of one sequence that grew to n_tokens in steps of
+/// up to n_step: while a step runs, a window holds its rows too.
+int64_t SequenceBytes(const ModelSpec& spec, kernels::KvType kv_type, int64_t n_tokens,
+                      int64_t n_step);
 
 /// f32 values of recurrent state of a layer; 0 for attention.
 int64_t RecurrentValues(const ModelSpec& spec, const LayerSpec& layer);

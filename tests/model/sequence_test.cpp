@@ -143,10 +143,16 @@ TEST_F(SequenceTest, LongFactorsAreAnnounced) {
 TEST_F(SequenceTest, EstimatedBytesCoverPages) {
   const ModelSpec spec = Spec(true);
   Make(spec, 1000);
-  Append(640);
+  Append(340);
   // Pages are rounded up to the system's; here they fit exactly.
-  EXPECT_EQ(sequence_->bytes(),
-            static_cast<uint64_t>(SequenceBytes(spec, kernels::KvType::kF16, 640)));
+  const auto estimate = [&](int64_t n_tokens, int64_t n_step) {
+    return static_cast<uint64_t>(SequenceBytes(spec, kernels::KvType::kF16, n_tokens, n_step));
+  };
+  EXPECT_EQ(sequence_->bytes(), estimate(340, 0));
+  ASSERT_TRUE(sequence_->Reserve(300));
+  EXPECT_EQ(sequence_->bytes(), estimate(640, 300));
+  sequence_->Commit(300);
+  EXPECT_EQ(sequence_->bytes(), estimate(640, 0));
 }
 
 TEST(PagePoolTest, PagesAreReusedAndDistinct) {
