@@ -90,41 +90,44 @@ std::string LicenceOf(const nlohmann::json& list) {
   return "";
 }
 
-Result<HubModel> Choose(const HubReference& reference, const nlohmann::json& list,
-                        const HttpTarget& base, const std::string& repo_url) {
+std::string_view BaseName(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+
+// The files that are meant: one by its name, or all of a quantization, where they are one model.
+Result<std::vector<Listed>> Choose(const HubReference& reference, const nlohmann::json& list,
+                                   std::string& quant) {
   auto groups = GroupByQuant(list);
-  std::string quant = Upper(reference.quant);
+  if (groups.empty()) {
+    return Error(Code::kNotFound,
+                 "{}/{} holds no .gguf file; look for a repository whose name ends in -GGUF",
+                 reference.org, reference.repo);
+  }
+  for (const auto& [name, files] : groups) {
+    for (const Listed& file : files) {
+      if (BaseName(file.path) == reference.quant) return std::vector<Listed>{file};
+    }
+  }
   if (quant.empty()) {
     quant = groups.size() == 1 ? groups.begin()->first : std::string(kPreferredQuant);
   }
   const auto found = groups.find(quant);
-  if (groups.empty()) {
-    return Error(Code::kNotFound,
-                 "{}/{} holds no .gguf file; look for a repository whose name ends "
-                 "in -GGUF",
-                 reference.org, reference.repo);
-  }
   if (found == groups.end()) {
     std::string choices;
     for (const auto& [name, files] : groups) choices += (choices.empty() ? "" : ", ") + name;
     return Error(Code::kNotFound, "{}/{} has no {}; it has {}", reference.org, reference.repo,
                  format::Quote(quant), choices);
   }
-  HubModel model{quant, LicenceOf(list), {}};
-  for (const Listed& file : found->second) {
-    const bool is_split = file.path.find("-of-") != std::string::npos;
-    if (!is_split && found->second.size() > 1) {
-      return Error(Code::kInvalidArgument, "{}/{} has several files of {}: {} and {}",
-                   reference.org, reference.repo, quant, format::Quote(found->second[0].path),
-                   format::Quote(found->second[1].path));
-    }
-    HttpTarget target = base;
-    target.url = repo_url + "/resolve/main/" + PercentEncoded(file.path);
-    const std::string sha256 = IsSha256(file.sha256) ? file.sha256 : "";
-    model.files.push_back(
-        {std::move(target), file.path.substr(file.path.rfind('/') + 1), file.bytes, sha256});
+  std::vector<Listed>& files = found->second;
+  const bool is_split = std::all_of(files.begin(), files.end(), [](const Listed& file) {
+    return file.path.find("-of-") != std::string::npos;
+  });
+  if (files.size() > 1 && !is_split) {
+    return Error(Code::kInvalidArgument,
+                 "{}/{} has several files of {}, such as {} and {}; give a file's name after the "
+                 "colon",
+                 reference.org, reference.repo, quant, format::Quote(BaseName(files[0].path)),
+                 format::Quote(BaseName(files[1].path)));
   }
-  return model;
+  return std::move(files);
 }
 
 }  // namespace
@@ -168,7 +171,13 @@ Result<HubModel> FindOnHub(const HubReference& reference, ProgressCallback progr
   const auto list = format::ParseJson(*text);
   if (!list) return Error(list.error().Prefixed("the hub's answer"));
   try {
-    return Choose(reference, *list, target, endpoint + "/" + repo);
+    HubModel model{Upper(reference.quant), LicenceOf(*list), {}};
+    for (const Listed& file : TRY(Choose(reference, *list, model.quant))) {
+      target.url = endpoint + "/" + repo + "/resolve/main/" + PercentEncoded(file.path);
+      model.files.push_back({target, std::string(BaseName(file.path)), file.bytes,
+                             IsSha256(file.sha256) ? file.sha256 : ""});
+    }
+    return model;
   } catch (const nlohmann::json::exception&) {
     return Error(Code::kDataLoss, "the hub's answer about {} lacks a field or has a wrong type",
                  repo);

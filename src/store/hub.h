@@ -12,11 +12,11 @@
 
 namespace lamina::store {
 
-/// "hf.co/ORG/REPO[:QUANT]", "huggingface.co/..." too.
+/// "hf.co/ORG/REPO[:QUANT]" or "hf.co/ORG/REPO:FILE.gguf", "huggingface.co/..." too.
 struct HubReference {
   std::string org;
   std::string repo;
-  std::string quant;  ///< Empty: Q4_K_M, or the only one.
+  std::string quant;  ///< Or a file's name; empty: Q4_K_M, or the only one.
 };
 
 /// Errors: kInvalidArgument.
@@ -31,7 +31,7 @@ struct HubFile {
 };
 
 struct HubModel {
-  std::string quant;  ///< As the files' names say it.
+  std::string quant;  ///< In capitals.
   std::string licence;
   std::vector<HubFile> files;  ///< Several where the model is split, in order.
 };

@@ -75,6 +75,16 @@ def test_split_model(tool, hub):
     assert tool.blobs() == [] and list((tool.data / "sets").iterdir()) == []
 
 
+def test_several_files_of_one_quantization(tool, hub):
+    plain, other = gguf(100, 1), gguf(100, 2)
+    hub.add("tiny-Q4_0.gguf", plain)
+    hub.add("tiny-UD-Q4_0.gguf", other)
+    err = tool.fails("pull", f"hf.co/{ORG}/{REPO}:Q4_0")
+    assert '"tiny-Q4_0.gguf" and "tiny-UD-Q4_0.gguf"' in err
+    tool.ok("pull", f"hf.co/{ORG}/{REPO}:tiny-UD-Q4_0.gguf")
+    assert tool.content(f"hf.co/{ORG}/{REPO}:tiny-UD-Q4_0.gguf") == other
+
+
 def test_token_goes_to_the_hub_alone(tool, hub):
     hub.add("tiny-Q4_K_M.gguf", gguf(1000, 1))
     hub.front.token = "hf_secret"
