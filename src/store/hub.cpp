@@ -112,7 +112,9 @@ Result<std::vector<Listed>> Choose(const HubReference& reference, const nlohmann
   const auto found = groups.find(quant);
   if (found == groups.end()) {
     std::string choices;
-    for (const auto& [name, files] : groups) choices += (choices.empty() ? "" : ", ") + name;
+    for (const auto& [name, files] : groups) {
+      if (ParseName(name)) choices += (choices.empty() ? "" : ", ") + name;  // fit for a terminal
+    }
     return Error(Code::kNotFound, "{}/{} has no {}; it has {}", reference.org, reference.repo,
                  format::Quote(quant), choices);
   }
