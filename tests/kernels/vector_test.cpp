@@ -194,6 +194,8 @@ TEST(Vector, GatesSurviveExtremes) {
       f(nan.data(), nullptr, 1, out.data());
       EXPECT_TRUE(std::isnan(out[0])) << table->isa;
     }
+    table->vector.softplus(nan.data(), 1, out.data());
+    EXPECT_TRUE(std::isnan(out[0])) << table->isa;
     table->vector.softmax(nan.data(), 2, out.data());
     EXPECT_TRUE(std::isnan(out[0]) && std::isnan(out[1])) << table->isa;
   }

@@ -88,7 +88,7 @@ void SoftplusRow(const float* x, int64_t n, float* out) noexcept {
     for (int64_t lane = 0; lane < n_lanes; ++lane) {
       const float value = x[i + lane];
       out[i + lane] =
-          value > 20.0f ? value : static_cast<float>(__builtin_log1p(double{lanes[lane]}));
+          value > 20.0f ? value : static_cast<float>(Log1p(double{lanes[lane]}));
     }
   }
 }
