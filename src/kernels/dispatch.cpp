@@ -43,9 +43,4 @@ Result<const Table*> Select(std::string_view isa) {
                from_environment ? "LAMINA_ISA" : "isa", isa, names);
 }
 
-int64_t ScratchBytes(int64_t n_cols) {
-  // Per 32 inputs and panel: 512 bytes of weights, 2 scales and 2 minima of 64 bytes; two panels.
-  return (n_cols + 31) / 32 * 2 * (512 + 4 * 64);
-}
-
 }  // namespace lamina::kernels

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "kernels/scratch.h"
 #include "kernels/table.h"
 
 namespace lamina::kernels {
@@ -16,8 +17,5 @@ std::span<const Table* const> Available();
 /// The table named by `isa`; "" means the environment's LAMINA_ISA, else the best.
 /// Errors: kInvalidArgument names those available.
 Result<const Table*> Select(std::string_view isa);
-
-/// Bytes of scratch that a matmul of n_cols inputs needs per thread (a multiple of 64).
-int64_t ScratchBytes(int64_t n_cols);
 
 }  // namespace lamina::kernels

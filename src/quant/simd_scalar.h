@@ -138,7 +138,8 @@ struct ScalarSimd {
   static U8 Prepare(U8 a) {
     return a;
   }
-  /// An exact sum over steps 0..kSteps-1 of 4 products per lane.
+  /// An exact sum over steps 0..kSteps-1 of 4 products per lane, plus `start`, which Start and Total
+  /// are both given: whichever is cheaper adds it.
   template <int kMax, int kSteps>
   struct Sum {
     I32 total;
@@ -151,12 +152,13 @@ struct ScalarSimd {
         total.v[i] += sum;
       }
     }
-    I32 Total() const { return total; }
+    I32 Total(int32_t) const { return total; }
   };
 
   static void Prefetch(const uint8_t*) {}
 
   /// Rows and panels of the tiles (kernels/generic/matmul.inl.h): the plainest there are.
+  static constexpr int kSumsInRegisters = 64;
   static constexpr int kPackedTileRows = 1;
   static constexpr int kTileRows = 1;
   static constexpr int kTilePanels = 1;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -10,7 +11,8 @@
 #include <random>
 #include <vector>
 
-#include "kernels/dispatch.h"
+#include "kernels/scratch.h"
+#include "kernels/table.h"
 #include "quant/type.h"
 
 namespace lamina::kernels {
@@ -110,8 +112,8 @@ struct Inputs {
 };
 
 /// y = W x by `table`, over panels [begin, end).
-inline void RunMatmul(const Table& table, const Matrix& w, const Inputs& x, int64_t n_rows, float* y,
-                bool accumulate, int64_t begin, int64_t end) {
+inline void RunMatmul(const Table& table, const Matrix& w, const Inputs& x, int64_t n_rows,
+                      float* y, bool accumulate, int64_t begin, int64_t end) {
   auto scratch = MakeAligned<uint8_t>(ScratchBytes(w.n_cols));
   MatmulArgs args;
   args.panels = w.panels.get();

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "kernels/dispatch.h"
 #include "matmul_cases.h"
 
 namespace lamina::kernels {

@@ -103,6 +103,23 @@ __attribute__((noinline)) void Expand(const uint8_t* panel, int64_t n_blocks, ui
   }
 }
 
+/// The f32 sums of a tile: in registers, or, where there are too few, in memory that is touched
+/// once per block. Left to itself the compiler spills what the inner loop needs.
+template <class S, int kCount, bool kInMemory>
+struct Sums {
+  typename S::F32 lanes[kCount];
+  LAMINA_INLINE void Settle() {}
+  LAMINA_INLINE typename S::F32 Get(int i) const { return lanes[i]; }
+  LAMINA_INLINE void Set(int i, typename S::F32 value) { lanes[i] = value; }
+};
+template <class S, int kCount>
+struct Sums<S, kCount, true> {
+  alignas(64) float lanes[kCount][kRows];
+  LAMINA_INLINE void Settle() { __asm__ volatile("" : : "r"(&lanes) : "memory"); }
+  LAMINA_INLINE typename S::F32 Get(int i) const { return S::LoadF32(lanes[i]); }
+  LAMINA_INLINE void Set(int i, typename S::F32 value) { S::StoreF32(lanes[i], value); }
+};
+
 /// kP panels times kT rows. Panel p starts at panels + p * panel_stride; y as in MatmulArgs.
 template <class S, class Q, template <class, class> class Panel, int kP, int kT>
 __attribute__((noinline)) void Tile(const uint8_t* panels, int64_t panel_stride, int64_t n_blocks,
@@ -112,24 +129,26 @@ __attribute__((noinline)) void Tile(const uint8_t* panels, int64_t panel_stride,
   constexpr int kSteps = 8 / Q::kHalves;
   using Sum = typename S::template Sum<Q::kMax, kSteps>;
   Panel<S, Q> panel[kP];
-  F32 f[kP][kT];
-  Unroll<0, kP>([&](auto p) LAMINA_INLINE_LAMBDA {
-    panel[p].Init(panels + p * panel_stride, n_blocks);
-    Unroll<0, kT>([&](auto t) LAMINA_INLINE_LAMBDA { f[p][t] = S::SetF32(0.0f); });
-  });
+  Sums<S, kP * kT, (kP * kT > S::kSumsInRegisters)> f;
+  Unroll<0, kP * kT>([&](auto i) LAMINA_INLINE_LAMBDA { f.Set(i, S::SetF32(0.0f)); });
+  for (int p = 0; p < kP; ++p) panel[p].Init(panels + p * panel_stride, n_blocks);
   for (int64_t b = 0; b < n_blocks; ++b, ++x) {
+    f.Settle();
     Unroll<0, kP>([&](auto p) LAMINA_INLINE_LAMBDA { panel[p].Enter(b); });
     Unroll<0, Q::kHalves>([&](auto half) LAMINA_INLINE_LAMBDA {
       constexpr int kHalf = decltype(half)::value;
+      const auto start = [&](const ActBlock& block) LAMINA_INLINE_LAMBDA {
+        if constexpr (Q::kBiasShift >= 0 && S::template kBiased<Q::kMax>) {
+          return (Q::kHalves == 2 ? block.neg_sum16[kHalf] : block.neg_sum) *
+                 (1 << (Q::kBiasShift < 0 ? 0 : Q::kBiasShift));
+        } else {
+          return 0;
+        }
+      };
       Sum sum[kP][kT];
       Unroll<0, kT>([&](auto t) LAMINA_INLINE_LAMBDA {
-        int32_t start = 0;
-        if constexpr (Q::kBiasShift >= 0 && S::template kBiased<Q::kMax>) {
-          const ActBlock& block = x[t * x_stride];
-          start = (Q::kHalves == 2 ? block.neg_sum16[kHalf] : block.neg_sum) *
-                  (1 << (Q::kBiasShift < 0 ? 0 : Q::kBiasShift));
-        }
-        Unroll<0, kP>([&](auto p) LAMINA_INLINE_LAMBDA { sum[p][t].Start(start); });
+        Unroll<0, kP>([&](auto p)
+                          LAMINA_INLINE_LAMBDA { sum[p][t].Start(start(x[t * x_stride])); });
       });
       Unroll<0, kSteps>([&](auto i) LAMINA_INLINE_LAMBDA {
         // Without halves steps go 0, 4, 1, 5, ...: the two nibbles of one load side by side.
@@ -148,7 +167,7 @@ __attribute__((noinline)) void Tile(const uint8_t* panels, int64_t panel_stride,
       Unroll<0, kT>([&](auto t) LAMINA_INLINE_LAMBDA {
         const ActBlock& block = x[t * x_stride];
         Unroll<0, kP>([&](auto p) LAMINA_INLINE_LAMBDA {
-          F32 acc = f[p][t];
+          F32 acc = f.Get(p * kT + t);
           if constexpr (Q::kHasMin) {
             const float input_sum =
                 Q::kHalves == 2 ? block.scale * float(-block.neg_sum16[kHalf]) : block.scale_sum;
@@ -156,7 +175,7 @@ __attribute__((noinline)) void Tile(const uint8_t* panels, int64_t panel_stride,
           }
           const F32 scale =
               S::Mul(S::LoadF32(panel[p].block_scale + kRows * kHalf), S::SetF32(block.scale));
-          f[p][t] = S::Fma(S::ToF32(sum[p][t].Total()), scale, acc);
+          f.Set(p * kT + t, S::Fma(S::ToF32(sum[p][t].Total(start(block))), scale, acc));
         });
       });
     });
@@ -164,7 +183,8 @@ __attribute__((noinline)) void Tile(const uint8_t* panels, int64_t panel_stride,
   Unroll<0, kT>([&](auto t) LAMINA_INLINE_LAMBDA {
     Unroll<0, kP>([&](auto p) LAMINA_INLINE_LAMBDA {
       float* out = y + t * y_stride + p * kRows;
-      S::StoreF32(out, accumulate ? S::AddF32(S::LoadF32(out), f[p][t]) : f[p][t]);
+      const F32 total = f.Get(p * kT + t);
+      S::StoreF32(out, accumulate ? S::AddF32(S::LoadF32(out), total) : total);
     });
   });
 }
@@ -193,7 +213,8 @@ template <class S, class Q>
 void MatmulInt8(const MatmulArgs& m) {
   if (m.n_rows < S::kMinRowsToExpand) {
     for (int64_t panel = m.panel_begin; panel < m.panel_end; ++panel) {
-      Tiles<S, Q, PackedPanel, 1, S::kPackedTileRows>(m, m.panels + panel * m.panel_bytes, 0, m.y + panel * kRows);
+      Tiles<S, Q, PackedPanel, 1, S::kPackedTileRows>(m, m.panels + panel * m.panel_bytes, 0,
+                                                      m.y + panel * kRows);
     }
     return;
   }

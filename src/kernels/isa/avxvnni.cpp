@@ -1,0 +1,40 @@
+// AVX2 with AVX-VNNI (Alder Lake, Zen 5 and later): vpdpbusd on 256 bits adds four products of
+// unsigned weights and signed inputs into 32 bits, exactly.
+#include "kernels/isa/avx2_f32.h"
+#include "kernels/isa/x86_256.h"
+
+namespace lamina::kernels {
+namespace {
+
+struct Simd : Simd256 {
+  template <int kMax>
+  static constexpr bool kBiased = true;
+  template <int kMax>
+  static LAMINA_INLINE U8 Prepare(U8 a) {
+    return a;
+  }
+
+  template <int kMax, int kSteps>
+  struct Sum {
+    I32 total;
+    LAMINA_INLINE void Start(int32_t start) { total = SetI32(start); }
+    template <int kStep>
+    LAMINA_INLINE void Add(U8 w, Inputs x) {
+      total.lo = _mm256_dpbusd_avx_epi32(total.lo, w.lo, x);
+      total.hi = _mm256_dpbusd_avx_epi32(total.hi, w.hi, x);
+    }
+    LAMINA_INLINE I32 Total(int32_t) const { return total; }
+  };
+
+  static constexpr int kSumsInRegisters = 2;
+  static constexpr int kPackedTileRows = 4;
+  static constexpr int kTileRows = 4;
+  static constexpr int kTilePanels = 1;
+  static constexpr int kFloatTileRows = 6;
+  static constexpr int kMinRowsToExpand = 5;
+};
+
+}  // namespace
+}  // namespace lamina::kernels
+
+#include "kernels/generic/table.inl.h"
