@@ -201,6 +201,10 @@ class LoadedModel final : public Model, public std::enable_shared_from_this<Load
 
   Result<> Check(std::span<const StepPart> parts) const {
     for (const StepPart& part : parts) {
+      const auto same = [&](const StepPart& other) { return other.sequence == part.sequence; };
+      if (std::count_if(parts.begin(), parts.end(), same) > 1) {
+        return Error(Code::kInvalidArgument, "a sequence appears twice in one step");
+      }
       for (const int32_t id : part.ids) {
         if (id < 0 || id >= spec_.n_vocab) {
           return Error(Code::kInvalidArgument, "token id {} is outside the vocabulary of {}", id,

@@ -69,6 +69,10 @@ TEST_F(ForwardTest, WrongStepsLeaveTheSequence) {
   const auto full = Run(std::span(ids).last(11));
   EXPECT_EQ(full.status().code(), Code::kOutOfRange);
   EXPECT_NE(full.status().message().find("100"), std::string::npos) << full.status().message();
+  const StepPart once{sequence_.get(), std::span(ids).first(1), 0};
+  const StepPart twice[] = {once, once};
+  EXPECT_EQ(model_->Forward(pool_, twice, nullptr, nullptr).status().code(),
+            Code::kInvalidArgument);
   EXPECT_EQ(sequence_->n_tokens(), 90);
   ASSERT_TRUE(Run(std::span(ids).last(10), 1));
   EXPECT_EQ(sequence_->n_tokens(), 100);
