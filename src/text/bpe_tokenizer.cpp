@@ -18,11 +18,24 @@ class PieceCache {
     uint32_t first_id;
     uint32_t n_ids;
   };
-  Entry& At(std::string_view piece) { return entries_[HashBytes(piece) % entries_.size()]; }
+
+  explicit PieceCache(size_t text_bytes) {
+    size_t n_entries = 256;
+    while (n_entries < kMaxEntries && n_entries < text_bytes / 16) n_entries *= 2;
+    entries_.resize(n_entries);
+  }
+  Entry& At(std::string_view piece) { return entries_[HashBytes(piece) & (entries_.size() - 1)]; }
 
  private:
-  std::array<Entry, 4096> entries_ = {};
+  static constexpr size_t kMaxEntries = 1 << 16;
+  std::vector<Entry> entries_;
 };
+
+/// Whether there is a space mark directly before `pos`.
+bool EndsInMark(std::string_view text, size_t pos) {
+  return pos >= kSpaceMark.size() &&
+         text.substr(pos - kSpaceMark.size(), kSpaceMark.size()) == kSpaceMark;
+}
 
 constexpr size_t kMinTextToCache = 1024;  // bytes; below, the cache costs more than it saves
 constexpr size_t kMaxPieceToCache = 64;   // bytes
@@ -59,7 +72,7 @@ class BpeTokenizer::Encoding {
 
   void EncodeNormalized(std::string_view text, bool first) {
     if (text.size() >= kMinTextToCache) {
-      cache_.emplace();
+      cache_.emplace(text.size());
     } else {
       cache_.reset();
     }
@@ -93,22 +106,23 @@ class BpeTokenizer::Encoding {
         return;
       }
     }
-    if (!t_.marks_only_begin_tokens_) {
+    if (parts_.alphabet == TokenizerParts::Alphabet::kBytes) {
       EncodeCached(piece);
       return;
     }
-    // No token reaches over the border between another character and a space mark, so the words
-    // of a text are independent.
+    // No token reaches over the border between most characters and a space mark, so the words of a
+    // text are independent.
     size_t begin = 0;
-    size_t pos = 0;
-    while (true) {
+    for (size_t pos = 0;;) {
       const size_t mark = piece.find(kSpaceMark, pos);
       if (mark == std::string_view::npos) break;
-      if (mark > pos && mark > begin) {
-        EncodeCached(piece.substr(begin, mark - begin));
-        begin = mark;
-      }
       pos = mark + kSpaceMark.size();
+      if (mark == begin || EndsInMark(piece, mark) ||
+          t_.joins_mark_[static_cast<uint8_t>(piece[mark - 1])]) {
+        continue;
+      }
+      EncodeCached(piece.substr(begin, mark - begin));
+      begin = mark;
     }
     EncodeCached(piece.substr(begin));
   }
@@ -125,7 +139,9 @@ class BpeTokenizer::Encoding {
       return;
     }
     if (entry.piece == piece) {
-      for (uint32_t i = 0; i < entry.n_ids; ++i) ids_.push_back(ids_[entry.first_id + i]);
+      const size_t n_ids = ids_.size();
+      ids_.resize(n_ids + entry.n_ids);
+      std::copy_n(ids_.begin() + entry.first_id, entry.n_ids, ids_.begin() + n_ids);
       last_is_unknown_ = entry.n_ids > 0 && ids_.back() == parts_.unknown;
       return;
     }
@@ -202,6 +218,18 @@ class BpeTokenizer::Encoding {
   bool last_is_unknown_ = false;
 };
 
+std::string MarkSpaces(std::string_view text) {
+  std::string marked;
+  for (const char c : text) {
+    if (c == ' ') {
+      marked += kSpaceMark;
+    } else {
+      marked.push_back(c);
+    }
+  }
+  return marked;
+}
+
 BpeTokenizer::BpeTokenizer(TokenizerParts parts) : parts_(std::move(parts)) {
   n_vocab_ = parts_.vocabulary->n_tokens();
   bos_ = parts_.bos;
@@ -211,8 +239,7 @@ BpeTokenizer::BpeTokenizer(TokenizerParts parts) : parts_(std::move(parts)) {
   CollectSpecialTokens();
   added_ = AddedTokens(std::move(parts_.added));
   added_normalized_ = AddedTokens(std::move(parts_.added_normalized));
-  marks_only_begin_tokens_ =
-      parts_.alphabet == TokenizerParts::Alphabet::kChars && MarksOnlyBeginTokens();
+  FindJoinedBytes();
 }
 
 void BpeTokenizer::CollectSpecialTokens() {
@@ -226,16 +253,15 @@ void BpeTokenizer::CollectSpecialTokens() {
   }
 }
 
-bool BpeTokenizer::MarksOnlyBeginTokens() const {
-  const auto only_begin = [](std::string_view token) {
-    size_t pos = 0;
-    while (token.substr(pos, kSpaceMark.size()) == kSpaceMark) pos += kSpaceMark.size();
-    return token.find(kSpaceMark, pos) == std::string_view::npos;
+void BpeTokenizer::FindJoinedBytes() {
+  const auto look = [this](std::string_view token) {
+    for (size_t pos = 1; (pos = token.find(kSpaceMark, pos)) != std::string_view::npos; ++pos) {
+      if (!EndsInMark(token, pos)) joins_mark_[static_cast<uint8_t>(token[pos - 1])] = true;
+    }
   };
-  for (TokenId id = 0; id < n_vocab_; ++id) {
-    if (!only_begin(parts_.vocabulary->bytes(id))) return false;
-  }
-  return std::all_of(parts_.absent.begin(), parts_.absent.end(), only_begin);
+  if (parts_.alphabet == TokenizerParts::Alphabet::kBytes) return;
+  for (TokenId id = 0; id < n_vocab_; ++id) look(parts_.vocabulary->bytes(id));
+  for (const std::string& token : parts_.absent) look(token);
 }
 
 std::vector<TokenId> BpeTokenizer::Encode(std::string_view text,
@@ -271,11 +297,8 @@ std::vector<TokenId> BpeTokenizer::EncodeSpans(std::string_view text,
 std::string BpeTokenizer::TokenBytes(TokenId id, bool special) const {
   if (id < 0 || id >= n_vocab_) return "";
   const std::string_view bytes = parts_.vocabulary->bytes(id);
-  const TokenType type = parts_.vocabulary->type(id);
   if (is_control_[id]) return special ? std::string(bytes) : "";
-  if (parts_.alphabet == TokenizerParts::Alphabet::kBytes || type == TokenType::kUserDefined) {
-    return std::string(bytes);
-  }
+  if (parts_.alphabet == TokenizerParts::Alphabet::kBytes) return std::string(bytes);
   std::string result;
   for (size_t pos = 0; pos < bytes.size();) {
     const bool mark = bytes.substr(pos, kSpaceMark.size()) == kSpaceMark;
@@ -288,15 +311,7 @@ std::string BpeTokenizer::TokenBytes(TokenId id, bool special) const {
 TokenId BpeTokenizer::Find(std::string_view token) const {
   const TokenId id = parts_.vocabulary->FindAny(token);
   if (id >= 0 || parts_.alphabet == TokenizerParts::Alphabet::kBytes) return id;
-  std::string marked;
-  for (const char c : token) {
-    if (c == ' ') {
-      marked += kSpaceMark;
-    } else {
-      marked.push_back(c);
-    }
-  }
-  return parts_.vocabulary->FindAny(marked);
+  return parts_.vocabulary->FindAny(MarkSpaces(token));
 }
 
 }  // namespace lamina::text

@@ -1,6 +1,7 @@
 // The one tokenizer behind every format: added tokens, normalizer, splitters, merges, fallback.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,6 +17,9 @@ namespace lamina::text {
 
 /// U+2581, which stands for a space inside the tokens of sentencepiece vocabularies.
 inline constexpr std::string_view kSpaceMark = "\xE2\x96\x81";
+
+/// `text` with a space mark for every space.
+std::string MarkSpaces(std::string_view text);
 
 /// All that a loader reads out of a file.
 struct TokenizerParts {
@@ -60,12 +64,13 @@ class BpeTokenizer final : public Tokenizer {
   friend class Encoding;
 
   void CollectSpecialTokens();
-  bool MarksOnlyBeginTokens() const;
+  void FindJoinedBytes();
 
   TokenizerParts parts_;
   AddedTokens added_;
   AddedTokens added_normalized_;
-  bool marks_only_begin_tokens_ = false;  ///< No token has a space mark behind another character.
+  /// Whether some token has a space mark directly behind this byte.
+  std::array<bool, 256> joins_mark_ = {};
 };
 
 }  // namespace lamina::text

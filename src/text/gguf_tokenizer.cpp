@@ -186,8 +186,15 @@ Result<TokenizerParts> SpmParts(const format::Metadata& metadata) {
     if (std::isnan(scores[i])) {
       return Error(Code::kInvalidArgument, "{}[{}] is not a number", kScores, i);
     }
-    if (AddIfNotText(parts, (*lists.tokens)[i], lists.types[i], static_cast<TokenId>(i))) continue;
-    parts.vocabulary->Add((*lists.tokens)[i], lists.types[i]);
+    const auto id = static_cast<TokenId>(i);
+    if (lists.types[i] == TokenType::kUserDefined) {
+      // Sentencepiece finds these in the normalized text.
+      const std::string marked = MarkSpaces((*lists.tokens)[i]);
+      parts.vocabulary->Add(marked, TokenType::kUserDefined);
+      parts.added_normalized.push_back({marked, id, /*special=*/false});
+    } else if (!AddIfNotText(parts, (*lists.tokens)[i], lists.types[i], id)) {
+      parts.vocabulary->Add((*lists.tokens)[i], TokenType::kNormal);
+    }
   }
   parts.vocabulary->BuildIndex();
   parts.merges = std::make_unique<ConcatMerges>(*parts.vocabulary, RanksOfScores(scores));

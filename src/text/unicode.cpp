@@ -59,15 +59,14 @@ bool IsContinuation(std::string_view text, size_t pos, uint8_t low = 0x80, uint8
 
 }  // namespace
 
-CharClass ClassOf(char32_t code_point) {
+CharClass ClassOfNonAscii(char32_t code_point) {
   static const ClassTable table;
   if (code_point >= kCodePoints) return CharClass::kOther;
   return table.pages[table.page_of[code_point >> kPageBits]][code_point & (kPageSize - 1)];
 }
 
-Utf8Char DecodeUtf8(std::string_view text, size_t pos) {
+Utf8Char DecodeUtf8Sequence(std::string_view text, size_t pos) {
   const auto first = static_cast<uint8_t>(text[pos]);
-  if (first < 0x80) return {first, 1, true};
   uint32_t n_bytes = 0;
   uint8_t low = 0x80;
   uint8_t high = 0xBF;

@@ -19,8 +19,18 @@ enum class CharClass : uint8_t {
   kLetter,  ///< \p{Lm} and \p{Lo}
 };
 
+/// As ClassOf, for code points from 128 on.
+CharClass ClassOfNonAscii(char32_t code_point);
+
 /// Unicode 16. Anything that is not a code point is kOther.
-CharClass ClassOf(char32_t code_point);
+inline CharClass ClassOf(char32_t code_point) {
+  if (code_point >= 0x80) return ClassOfNonAscii(code_point);
+  if (code_point >= 'a' && code_point <= 'z') return CharClass::kLower;
+  if (code_point >= 'A' && code_point <= 'Z') return CharClass::kUpper;
+  if (code_point >= '0' && code_point <= '9') return CharClass::kNumber;
+  const bool space = code_point == ' ' || (code_point >= '\t' && code_point <= '\r');
+  return space ? CharClass::kSpace : CharClass::kOther;
+}
 
 inline bool IsLetter(CharClass c) { return c >= CharClass::kUpper; }
 
@@ -31,8 +41,15 @@ struct Utf8Char {
   bool valid;
 };
 
+/// As DecodeUtf8, where the byte at `pos` is no ASCII.
+Utf8Char DecodeUtf8Sequence(std::string_view text, size_t pos);
+
 /// Decodes at `pos` < text.size(). Overlong forms, surrogates and values above U+10FFFF are bad.
-Utf8Char DecodeUtf8(std::string_view text, size_t pos);
+inline Utf8Char DecodeUtf8(std::string_view text, size_t pos) {
+  const auto byte = static_cast<uint8_t>(text[pos]);
+  if (byte < 0x80) return {byte, 1, true};
+  return DecodeUtf8Sequence(text, pos);
+}
 
 void AppendUtf8(std::string& text, char32_t code_point);
 

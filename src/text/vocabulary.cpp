@@ -36,12 +36,13 @@ void Vocabulary::Add(std::string_view bytes, TokenType type) {
 void Vocabulary::BuildIndex() {
   size_t n_slots = 16;
   while (n_slots < 2 * types_.size()) n_slots *= 2;
-  slots_.assign(n_slots, -1);
+  slots_.assign(n_slots, {});
   for (TokenId id = 0; id < n_tokens(); ++id) {
     if (offsets_[id + 1] == offsets_[id]) continue;
-    size_t slot = HashBytes(bytes(id)) & (n_slots - 1);
-    while (slots_[slot] >= 0) slot = (slot + 1) & (n_slots - 1);
-    slots_[slot] = id;
+    const uint64_t hash = HashBytes(bytes(id));
+    size_t slot = hash & (n_slots - 1);
+    while (slots_[slot].id >= 0) slot = (slot + 1) & (n_slots - 1);
+    slots_[slot] = {static_cast<uint32_t>(hash >> 32), id};
   }
 }
 
@@ -49,10 +50,12 @@ TokenId Vocabulary::Lookup(std::string_view bytes_of_token, bool text_only) cons
   if (bytes_of_token.empty() || bytes_of_token.size() > max_token_bytes_) return -1;
   const size_t mask = slots_.size() - 1;
   TokenId user_defined = -1;
-  for (size_t slot = HashBytes(bytes_of_token) & mask; slots_[slot] >= 0;
-       slot = (slot + 1) & mask) {
-    const TokenId id = slots_[slot];
-    if (bytes(id) != bytes_of_token) continue;
+  const uint64_t hash = HashBytes(bytes_of_token);
+  for (size_t slot = hash & mask; slots_[slot].id >= 0; slot = (slot + 1) & mask) {
+    const TokenId id = slots_[slot].id;
+    if (slots_[slot].hash != static_cast<uint32_t>(hash >> 32) || bytes(id) != bytes_of_token) {
+      continue;
+    }
     if (!text_only || types_[id] == TokenType::kNormal) return id;
     if (types_[id] == TokenType::kUserDefined && user_defined < 0) user_defined = id;
   }

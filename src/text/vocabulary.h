@@ -47,7 +47,11 @@ class Vocabulary {
   std::string blob_;
   std::vector<uint64_t> offsets_ = {0};
   std::vector<TokenType> types_;
-  std::vector<TokenId> slots_;  ///< Open addressing, a power of two; -1 is free.
+  struct Slot {
+    uint32_t hash = 0;  ///< Half of it: what is not there is known without looking at bytes.
+    TokenId id = -1;    ///< -1 is free.
+  };
+  std::vector<Slot> slots_;  ///< Open addressing, a power of two.
   size_t max_token_bytes_ = 0;
 };
 
