@@ -1,8 +1,10 @@
-// How fast a tokenizer encodes and decodes: tokenizer_bench MODEL.gguf [TEXT_FILE]
+// How fast tokenizers encode and decode: tokenizer_bench [MODEL.gguf [TEXT_FILE]]; without
+// arguments the two real models of the tests.
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <string>
 
 #include "base/file.h"
@@ -81,11 +83,21 @@ Result<> Run(const char* model_path, const char* text_path) {
 }  // namespace lamina::text
 
 int main(int argc, char** argv) {
-  if (argc < 2) {
-    fmt::print(stderr, "usage: tokenizer_bench MODEL.gguf [TEXT_FILE]\n");
-    return 2;
+  std::vector<std::string> models;
+  if (argc > 1) {
+    models = {argv[1]};
+  } else {
+    const char* folder = std::getenv("LAMINA_TEST_MODELS");
+    for (const char* name : {"/smollm2.gguf", "/gemma3.gguf"}) {
+      models.push_back((folder ? folder : "build/models") + std::string(name));
+    }
   }
-  const auto done = lamina::text::Run(argv[1], argc > 2 ? argv[2] : nullptr);
-  if (!done) fmt::print(stderr, "{}\n", done.error().message());
-  return done ? 0 : 1;
+  for (const std::string& model : models) {
+    const auto done = lamina::text::Run(model.c_str(), argc > 2 ? argv[2] : nullptr);
+    if (!done) {
+      fmt::print(stderr, "{}; `make models` fetches the models\n", done.error().message());
+      return 1;
+    }
+  }
+  return 0;
 }

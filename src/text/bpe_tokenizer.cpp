@@ -59,7 +59,7 @@ class BpeTokenizer::Encoding {
   }
 
  private:
-  /// Text without added tokens.
+  /// Text without the added tokens that are found in it as it is.
   void EncodeRaw(std::string_view text, bool first) {
     if (text.empty()) return;
     if (parts_.normalizer.empty()) {
@@ -71,19 +71,26 @@ class BpeTokenizer::Encoding {
   }
 
   void EncodeNormalized(std::string_view text, bool first) {
-    if (text.size() >= kMinTextToCache) {
-      cache_.emplace(text.size());
-    } else {
-      cache_.reset();
-    }
     size_t done = 0;
     // Special tokens are found in the text as it is, before it is normalized.
     t_.added_normalized_.FindAll(text, {}, [&](const AddedTokens::Match& match) {
-      Split(text.substr(done, match.begin - done), first && done == 0, 0);
+      EncodeText(text.substr(done, match.begin - done), first && done == 0);
       ids_.push_back(match.id);
       done = match.end;
     });
-    Split(text.substr(done), first && done == 0, 0);
+    EncodeText(text.substr(done), first && done == 0);
+  }
+
+  /// Text without any added tokens.
+  void EncodeText(std::string_view text, bool first) {
+    if (text.empty()) return;
+    std::string rewritten;
+    if (!parts_.rewriter.empty()) {
+      rewritten = parts_.rewriter.Run(text, first);
+      text = rewritten;
+    }
+    if (text.size() >= kMinTextToCache) cache_.emplace(text.size());
+    Split(text, first, 0);
     cache_.reset();  // its pieces point into this text
   }
 

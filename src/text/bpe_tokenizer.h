@@ -38,6 +38,7 @@ struct TokenizerParts {
   std::vector<AddedToken> added;  ///< Found in the text as it is.
   std::vector<AddedToken> added_normalized;  ///< Found in the normalized text.
   Normalizer normalizer;
+  Normalizer rewriter;  ///< What pre-tokenizers change, behind `added_normalized`.
   std::vector<std::unique_ptr<const Splitter>> splitters;
   bool drops_leading_space = false;
 

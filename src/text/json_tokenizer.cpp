@@ -147,7 +147,7 @@ Result<std::unique_ptr<const Splitter>> ReadSplit(const Fields& fields) {
   return splitter;
 }
 
-/// The pre-tokenizer; some of its steps change the text and become steps of the normalizer.
+/// The pre-tokenizer; what its steps change goes into the rewriter.
 Result<> ReadPreTokenizer(const json* component, TokenizerParts& parts) {
   parts.alphabet = TokenizerParts::Alphabet::kChars;
   return ForEachStep(
@@ -160,7 +160,7 @@ Result<> ReadPreTokenizer(const json* component, TokenizerParts& parts) {
               return Unsupported(fields.where() + ".add_prefix_space", "true",
                                  "false behind another step");
             }
-            parts.normalizer.AddPrefix(" ", /*at_start_only=*/false, /*once=*/true);
+            parts.rewriter.AddPrefix(" ", /*at_start_only=*/false, /*once=*/true);
             parts.drops_leading_space = true;
           }
           if (TRY(fields.BoolOr("use_regex", true))) {
@@ -182,9 +182,9 @@ Result<> ReadPreTokenizer(const json* component, TokenizerParts& parts) {
           if (mark != kSpaceMark) {
             return Unsupported(fields.where() + ".replacement", mark, "U+2581");
           }
-          parts.normalizer.AddReplacement(" ", mark);
+          parts.rewriter.AddReplacement(" ", mark);
           if (scheme != "never") {
-            parts.normalizer.AddPrefix(mark, scheme == "first", /*once=*/true);
+            parts.rewriter.AddPrefix(mark, scheme == "first", /*once=*/true);
             parts.drops_leading_space = true;
           }
           if (TRY(fields.BoolOr("split", true))) {

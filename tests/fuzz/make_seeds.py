@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Writes the fuzz targets' first inputs: make_seeds.py FOLDER makes FOLDER/gguf and FOLDER/safetensors.
+"""Writes the fuzz targets' first inputs: make_seeds.py FOLDER makes FOLDER/gguf, FOLDER/safetensors, FOLDER/tokenizer.
 
 Small files, right ones and ones with a single fault, so that a fuzzer starts behind every check.
 """
 
+import base64
 import json
 import pathlib
 import random
@@ -101,10 +102,66 @@ def index(rng):
     return json.dumps({"metadata": {"total_size": 12}, "weight_map": names}).encode()
 
 
+def tokenizer_json(rng):
+    tokens = ["<s>", "a", "b", "c", "\u2581", "ab", "abc", "<unk>"] + [f"<0x{i:02X}>" for i in range(0, 256, 51)]
+    step = rng.choice([{"type": "ByteLevel", "add_prefix_space": rng.random() < 0.5, "use_regex": True},
+                       {"type": "Digits", "individual_digits": True}, {"type": "Metaspace", "prepend_scheme": "first"},
+                       {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithNext", "invert": False},
+                       {"type": "Split", "pattern": {"Regex": r"\p{L}+|\s+|."}, "behavior": rng.choice(
+                           ["Removed", "Isolated", "Contiguous", "MergedWithPrevious"]), "invert": rng.random() < 0.5}])
+    merges = [["a", "b"], ["ab", "c"]] if rng.random() < 0.5 else ["a b", "ab c"]
+    return json.dumps({
+        "added_tokens": [{"id": 0, "content": "<s>", "special": True, "lstrip": rng.random() < 0.5},
+                         {"id": len(tokens), "content": "x", "special": False, "single_word": True, "normalized": True}],
+        "normalizer": rng.choice([None, {"type": "NFC"}, {"type": "Sequence", "normalizers": [
+            {"type": "Prepend", "prepend": "\u2581"}, {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"}]}]),
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [step]},
+        "decoder": {"type": "Strip", "content": " ", "start": 1},
+        "post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}]},
+        "model": {"type": "BPE", "unk_token": "<unk>", "fuse_unk": True, "byte_fallback": rng.random() < 0.5,
+                  "ignore_merges": rng.random() < 0.5, "vocab": {t: i for i, t in enumerate(tokens)}, "merges": merges}})
+
+
+def sentencepiece(rng):
+    def message(number, content):
+        return bytes([number << 3 | 2, len(content)]) + content
+
+    data = b""
+    for i, piece in enumerate(["<unk>", "<s>", "</s>", "<0x41>", "\u2581", "a", "b", "ab", "\u2581\u2581"]):
+        kind = (2, 3, 3, 6, 1, 1, 1, 1, 4)[i] if rng.random() < 0.95 else rng.randrange(8)
+        data += message(1, message(1, piece.encode()) + b"\x15" + struct.pack("<f", -i) + bytes([0x18, kind]))
+    return data + message(2, b"\x18\x02") + message(3, bytes([0x18, rng.randrange(2), 0x20, 0, 0x28, 1]))
+
+
+def tekken(rng):
+    vocab = [{"rank": i, "token_bytes": base64.b64encode(t).decode(), "token_str": None}
+             for i, t in enumerate([b"a", b"b", b" ", b"ab", b"\xe4", b" ab"])]
+    special = [{"rank": i, "token_str": t, "is_control": True} for i, t in enumerate(["<unk>", "<s>", "</s>"])]
+    config = {"pattern": rng.choice([r"\p{L}+|\s+|.", "a|b"]), "default_vocab_size": 3 + rng.randrange(1, 7),
+              "default_num_special_tokens": 3, "version": "v3"}
+    return json.dumps({"config": config, "vocab": vocab, "special_tokens": special})
+
+
+def tokenizer(rng):
+    kind = rng.choice("jjsstmmxxx")
+    if kind == "j":
+        return b"j" + tokenizer_json(rng).encode()
+    if kind == "s":
+        return b"s" + sentencepiece(rng)
+    if kind == "t":
+        return b"t" + tekken(rng).encode()
+    if kind == "m":
+        lines = [f"{chr(rng.choice([1, 1, 1, 2, 3, 4, 6]) + 8 * rng.randrange(4, 12))}{t}"
+                 for t in ("a", "b", "ab", "\u0120", "\u0120a", "<s>", "<0x41>", "\u2581", "\u2581a")]
+        return "\n".join(["m" + lines[0]] + lines[1:] + ["=", "a b", "\u0120 a", "\u2581 a"]).encode()
+    words = ["hello", " ", "'s", "'LL", "123", "\n\n", "\u00e9", "\u4e2d", "e\u0301", "\U0001f600", "<|im_end|>", "<tool>", "!?/"]
+    return b"x" + bytes([rng.randrange(256)]) + "".join(rng.choices(words, k=8)).encode()
+
+
 def main():
     root = pathlib.Path(sys.argv[1])
     rng = random.Random(1)
-    for folder in ("gguf", "safetensors"):
+    for folder in ("gguf", "safetensors", "tokenizer"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     faults = [None] * 40 + ["version", "alignment", "nested", "shape", "type", "offset"] * 3
     for i, fault in enumerate(faults):
@@ -113,6 +170,8 @@ def main():
         (root / "safetensors" / f"{i:03}").write_bytes(safetensors(rng, fault))
     for i in range(8):
         (root / "safetensors" / f"index{i}").write_bytes(index(rng))
+    for i in range(80):
+        (root / "tokenizer" / f"{i:03}").write_bytes(tokenizer(rng))
 
 
 if __name__ == "__main__":

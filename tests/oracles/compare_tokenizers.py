@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Compares our tokenizers with reference implementations on generated texts.
 
-Usage: compare_tokenizers.py ENCODE_LINES FOLDER CASE
+Usage: compare_tokenizers.py ENCODE_LINES FOLDER CASE [FAMILIES]
 ENCODE_LINES: the program tests/text/encode_lines.cpp. FOLDER: what fetch_tokenizers.py filled.
+FAMILIES: the unpacked tests/data/families, for the case "fixtures".
 Exit 0: no difference. 1: differences, printed. 77: the files of this case could not be fetched.
 """
 import base64
@@ -337,6 +338,27 @@ def stored_cases(program, folder, name):
     return compare(f"{name}, stored cases", texts, expected, ours(program, path, texts))
 
 
+def fixture_cases(program):
+    """The small models of the tests: the tokenizer files of each, and its GGUF."""
+    from tokenizers import Tokenizer
+    good = True
+    seen = set()
+    for family in sorted(pathlib.Path(sys.argv[4]).iterdir()):
+        file = family / "hf" / "tokenizer.json"
+        if not family.is_dir() or not file.exists() or file.read_bytes() in seen:
+            continue
+        seen.add(file.read_bytes())
+        reference = Tokenizer.from_file(str(file))
+        texts = list(text_generator(family.name, [reference.decode([i]) for i in range(5, reference.get_vocab_size())]))
+        good &= compare(f"{family.name}/hf", texts, with_huggingface(reference, texts, False), ours(program, family / "hf", texts))
+    for family in sorted(pathlib.Path(sys.argv[4]).iterdir()):
+        if family.is_dir() and (family / "hf" / "tokenizer.model").exists():
+            good &= sentencepiece_case(program, family / "hf" / "tokenizer.model", f"{family.name}-fixture", pathlib.Path(sys.argv[2]))
+    for family in ("llama", "smollm3", "qwen2", "qwen35", "ministral3", "phi4", "phi4-mini", "granite", "lfm2"):
+        good &= gguf_bpe_case(program, pathlib.Path(sys.argv[4]) / family / "model.gguf", f"{family}.gguf")
+    return good
+
+
 def mistral_data(file):
     import mistral_common
     return pathlib.Path(mistral_common.__file__).parent / "data" / file
@@ -380,6 +402,7 @@ def main():
         "mistral-v3.model": lambda: sentencepiece_case(
             program, mistral_data("mistral_instruct_tokenizer_240323.model.v3"), "mistral-v3.model", folder),
         "tekken.json": lambda: tekken_case(program, mistral_data("tekken_240911.json"), "tekken.json", folder),
+        "fixtures": lambda: fixture_cases(program),
         "stored": lambda: all([stored_cases(program, vocabularies, name) for name in
                                ("llama-bpe", "llama-spm", "phi-3", "qwen2", "qwen35", "gemma-4", "gpt-2", "refact", "starcoder",
                                 "command-r", "mpt")]),
