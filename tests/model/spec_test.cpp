@@ -2,6 +2,8 @@
 // files mean what newer ones mean; fields that change a specification are read.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -123,6 +125,8 @@ class Configured {
     return SpecOf(folder_);
   }
 
+  const std::string& folder() const { return folder_; }
+
   json config;
 
  private:
@@ -220,6 +224,18 @@ TEST(Config, WidthOfLfm2IsAdjustedWhereTheFileSaysSo) {
   lfm.config["block_ffn_dim_multiplier"] = 1.5;
   lfm.config["block_multiple_of"] = 64;
   EXPECT_EQ(lfm.Read().layers[0].d_ff, 128);  // 2 / 3 * 96 * 1.5 = 96, up to a multiple of 64.
+}
+
+TEST(Config, AHeadThatIsNotTiedMustBeThere) {
+  Configured gemma("gemma2");
+  gemma.config["tie_word_embeddings"] = false;
+  const ModelSpec spec = gemma.Read();
+  EXPECT_FALSE(spec.tied_head);
+  const auto source = format::ModelSource::Open(gemma.folder());
+  ASSERT_TRUE(source);
+  const auto plan = PlanTensors(**source, spec);
+  ASSERT_FALSE(plan);
+  EXPECT_NE(plan.error().message().find("lm_head.weight"), std::string::npos);
 }
 
 // What is not supported is refused by name, never run as something else.

@@ -159,7 +159,12 @@ Result<TensorPlan> PlanByNames(const format::ModelSource& source, const ModelSpe
   if (!spec.tied_head) {
     const format::Tensor* head = source.Find(find.is_gguf() ? "output.weight" : "lm_head.weight");
     if (!head) head = source.Find("language_model.lm_head.weight");
-    if (head) plan.head = WholeMatrix(head);
+    if (!head) {
+      return Error(Code::kInvalidArgument,
+                   "tensor {} is missing, and the configuration does not tie it to the embedding",
+                   find.is_gguf() ? "output.weight" : "lm_head.weight");
+    }
+    plan.head = WholeMatrix(head);
   }
   plan.output_norm = WholeVector(
       TRY(find.NeedInModel(names.gguf_output_norm, names.hf_output_norm)), norm_transform);
