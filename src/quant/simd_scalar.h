@@ -138,8 +138,8 @@ struct ScalarSimd {
   static U8 Prepare(U8 a) {
     return a;
   }
-  /// An exact sum over steps 0..kSteps-1 of 4 products per lane, plus `start`, which Start and Total
-  /// are both given: whichever is cheaper adds it.
+  /// An exact sum over steps 0..kSteps-1 of 4 products per lane, plus `start`, which Start and
+  /// Total are both given: whichever is cheaper adds it.
   template <int kMax, int kSteps>
   struct Sum {
     I32 total;

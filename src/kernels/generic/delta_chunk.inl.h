@@ -15,8 +15,8 @@
 namespace lamina::kernels {
 namespace {
 
-/// Narrower heads go token by token: their state fits the first cache and the recurrence takes fewer
-/// operations, with less rounding.
+/// Narrower heads go token by token: their state fits the first cache and the recurrence takes
+/// fewer operations, with less rounding.
 constexpr int kMinChunkedWidth = 64;
 
 /// Steps of up to so many tokens go one by one: speculation and batching (1 to 16 rows) must not

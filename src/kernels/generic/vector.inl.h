@@ -87,8 +87,7 @@ void SoftplusRow(const float* x, int64_t n, float* out) noexcept {
     S::Store(lanes, Exp<S>(n_lanes == 16 ? S::Load(x + i) : LoadPart<S>(x + i, n_lanes)));
     for (int64_t lane = 0; lane < n_lanes; ++lane) {
       const float value = x[i + lane];
-      out[i + lane] =
-          value > 20.0f ? value : static_cast<float>(Log1p(double{lanes[lane]}));
+      out[i + lane] = value > 20.0f ? value : static_cast<float>(Log1p(double{lanes[lane]}));
     }
   }
 }
