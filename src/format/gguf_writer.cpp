@@ -1,6 +1,6 @@
 #include "format/gguf_writer.h"
 
-#include <array>
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <set>
@@ -32,7 +32,8 @@ void AppendString(std::string& out, std::string_view text) {
 template <class Stored, class Wide>
 Result<> AppendExactly(std::string& out, Wide value) {
   const auto stored = static_cast<Stored>(value);
-  const bool is_exact = static_cast<Wide>(stored) == value || value != value;
+  bool is_exact = static_cast<Wide>(stored) == value;
+  if constexpr (std::is_floating_point_v<Wide>) is_exact = is_exact || std::isnan(value);
   if (!is_exact) return Error(Code::kInvalidArgument, "{} does not fit its type", value);
   Append(out, stored);
   return {};
@@ -121,7 +122,8 @@ GgufValueType NarrowestOf(int64_t value) {
   return value == static_cast<int32_t>(value) ? GgufValueType::kInt32 : GgufValueType::kInt64;
 }
 GgufValueType NarrowestOf(double value) {
-  const bool is_narrow = static_cast<double>(static_cast<float>(value)) == value || value != value;
+  const bool is_narrow =
+      static_cast<double>(static_cast<float>(value)) == value || std::isnan(value);
   return is_narrow ? GgufValueType::kFloat32 : GgufValueType::kFloat64;
 }
 template <class T>

@@ -38,6 +38,7 @@ Result<int> RunProcess(const std::vector<std::string>& command, const std::strin
   if (log.get() < 0) return Error(ErrnoStatus(errno, "create", log_path));
   Descriptor null(open("/dev/null", O_RDONLY | O_CLOEXEC));
   std::vector<char*> arguments;
+  arguments.reserve(command.size() + 1);
   for (const std::string& argument : command)
     arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
