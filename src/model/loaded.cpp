@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <utility>
@@ -63,6 +64,9 @@ std::vector<uint8_t> ReorderColumns(const MatrixPlan& plan) {
   return out;
 }
 
+// Bytes of the file that are packed before they leave memory.
+constexpr int64_t kPackBytes = int64_t{16} << 20;
+
 class Loader {
  public:
   Loader(const format::ModelSource& source, ThreadPool& pool, Weights* weights)
@@ -79,9 +83,7 @@ class Loader {
     uint8_t* panels = weights_.arena.Take(tensor::PackedBytes(type, plan.n_rows, n_cols));
     tensor::Matrix matrix;
     if (plan.col_order.empty()) {
-      matrix = tensor::Pack(
-          pool_, type, plan.n_rows, n_cols, [&](int64_t row) { return SourceRow(plan, row); },
-          panels);
+      matrix = LoadRows(plan, panels);
     } else {
       const std::vector<uint8_t> rows = ReorderColumns(plan);
       const int64_t row_bytes = RowBytes(*plan.tensor);
@@ -89,7 +91,7 @@ class Loader {
           pool_, type, plan.n_rows, n_cols,
           [&](int64_t row) { return rows.data() + row * row_bytes; }, panels);
     }
-    Drop(*plan.tensor);
+    Drop(*plan.tensor, 0, plan.tensor->data.size());
     return matrix;
   }
 
@@ -113,7 +115,7 @@ class Loader {
       }
     });
     table.data = data;
-    Drop(*plan.tensor);
+    Drop(*plan.tensor, 0, plan.tensor->data.size());
     return table;
   }
 
@@ -144,8 +146,28 @@ class Loader {
   }
 
  private:
-  void Drop(const format::Tensor& tensor) {
-    source_.file(tensor.file).DropPages(tensor.offset, tensor.data.size());
+  // Packs a part of the rows after the other, so that a huge embedding is never in memory twice.
+  tensor::Matrix LoadRows(const MatrixPlan& plan, uint8_t* panels) {
+    const quant::TypeInfo& type = *plan.tensor->type;
+    const int64_t n_cols = Cols(*plan.tensor), row_bytes = RowBytes(*plan.tensor);
+    const int64_t panel_bytes = type.panel_bytes(n_cols);
+    const int64_t n_panels_at_once =
+        std::max<int64_t>(1, kPackBytes / (row_bytes * quant::kPanelRows));
+    const int64_t n_rows_at_once = n_panels_at_once * quant::kPanelRows;
+    for (int64_t begin = 0; begin < plan.n_rows; begin += n_rows_at_once) {
+      const int64_t n = std::min(n_rows_at_once, plan.n_rows - begin);
+      tensor::Pack(
+          pool_, type, n, n_cols, [&](int64_t row) { return SourceRow(plan, begin + row); },
+          panels + begin / quant::kPanelRows * panel_bytes);
+      if (plan.row_order.empty()) {
+        Drop(*plan.tensor, (plan.row_begin + begin) * row_bytes, n * row_bytes);
+      }
+    }
+    return {&type, plan.n_rows, n_cols, panels, panel_bytes};
+  }
+
+  void Drop(const format::Tensor& tensor, uint64_t begin, uint64_t n_bytes) {
+    source_.file(tensor.file).DropPages(tensor.offset + begin, n_bytes);
   }
 
   const format::ModelSource& source_;
