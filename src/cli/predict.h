@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "base/result.h"
 #include "base/thread_pool.h"
@@ -9,20 +10,24 @@
 
 namespace lamina::cli {
 
-/// What decides the speed of decoding, measured with the kernels that decode.
-struct KernelSpeed {
-  double gb_per_s_4bit = 0;  ///< Weights of Q4_1 times one row of inputs, out of memory.
-  double gb_per_s_8bit = 0;  ///< Weights of Q8_0 likewise.
-  double int8_gops = 0;      ///< 10^9 int8 multiplications and additions per second, out of cache.
+/// 10^9 int8 multiplications and additions per second of prefill, weights in the caches.
+/// Errors: kResourceExhausted.
+Result<double> MeasureInt8Gops(const kernels::Table& table, ThreadPool& pool);
+
+/// What decides the speed of decoding.
+struct DecodeShape {
+  uint64_t layer_bytes;                    ///< Weights of all layers read per token.
+  uint64_t head_bytes;                     ///< Weights of the output head.
+  std::string_view layer_type, head_type;  ///< As GGUF spells them.
+  int n_layers;
+  int64_t d_model;
 };
 
-/// Takes about a second. Errors: kResourceExhausted.
-Result<KernelSpeed> MeasureKernels(const kernels::Table& table, ThreadPool& pool);
-
-/// Decoded tokens per second of a model: its weights at the speed of the two measured types, mixed
-/// by its bits per weight, and what a token costs besides.
-/// `decode_bytes`: bytes of weights read per token; `n_parameters`: of the same weights.
-double PredictTokensPerSecond(const KernelSpeed& speed, uint64_t decode_bytes,
-                              uint64_t n_parameters);
+/// Decoded tokens per second of a model of this shape: the kernels that decode go through as many
+/// bytes of zeros in as many phases, with the same barriers; to that comes what a layer costs
+/// besides. Of a large model some layers are measured and the rest is added.
+/// Errors: kResourceExhausted.
+Result<double> PredictTokensPerSecond(const kernels::Table& table, ThreadPool& pool,
+                                      const DecodeShape& shape);
 
 }  // namespace lamina::cli

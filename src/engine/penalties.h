@@ -15,6 +15,8 @@ class Penalties {
  public:
   Penalties(const SamplerOptions& options, int64_t n_vocab);
 
+  /// Whether Apply does anything.
+  bool any() const { return counts_on_ || !is_breaker_.empty(); }
   void Apply(std::span<float> logits, std::span<const int32_t> history);
 
  private:

@@ -1,6 +1,7 @@
 #include "engine/sampler.h"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
 #include "engine/candidates.h"
@@ -12,28 +13,46 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-// The greatest logit, or NaN where one is NaN; eight lanes, so that a compiler uses vectors.
-float Greatest(std::span<const float> logits) {
-  constexpr size_t kLanes = 8;
-  float best[kLanes];
-  bool is_nan[kLanes] = {};
-  std::fill(best, best + kLanes, -kInfinity);
-  size_t i = 0;
-  for (; i + kLanes <= logits.size(); i += kLanes) {
-    for (size_t lane = 0; lane < kLanes; ++lane) {
-      const float x = logits[i + lane];
-      best[lane] = x > best[lane] ? x : best[lane];
-      is_nan[lane] |= x != x;
+struct Peak {
+  float value;   ///< The greatest logit, or NaN where one is NaN.
+  size_t index;  ///< The first with that value.
+};
+
+// Four lanes as one vector: a compiler does not make them of a loop that may meet NaN.
+using Lanes = float __attribute__((vector_size(16)));
+using LaneBits = int32_t __attribute__((vector_size(16)));
+
+Peak FindPeak(std::span<const float> logits) {
+  // The index is looked for only in the block where the value rose last.
+  constexpr size_t kBlock = 1024;
+  Peak peak{-kInfinity, 0};
+  size_t best_block = 0;
+  for (size_t block = 0; block < logits.size(); block += kBlock) {
+    const size_t end = std::min(block + kBlock, logits.size());
+    Lanes best = {-kInfinity, -kInfinity, -kInfinity, -kInfinity};
+    LaneBits nan = {};
+    size_t i = block;
+    for (; i + 4 <= end; i += 4) {
+      Lanes x;
+      std::memcpy(&x, logits.data() + i, sizeof x);
+      best = x > best ? x : best;
+      nan |= x != x;
+    }
+    float greatest = std::max(std::max(best[0], best[1]), std::max(best[2], best[3]));
+    bool is_nan = (nan[0] | nan[1] | nan[2] | nan[3]) != 0;
+    for (; i < end; ++i) {
+      greatest = std::max(greatest, logits[i]);
+      is_nan |= logits[i] != logits[i];
+    }
+    if (is_nan) return {std::numeric_limits<float>::quiet_NaN(), 0};
+    if (greatest > peak.value) {
+      peak.value = greatest;
+      best_block = block;
     }
   }
-  for (; i < logits.size(); ++i) {
-    best[0] = logits[i] > best[0] ? logits[i] : best[0];
-    is_nan[0] |= logits[i] != logits[i];
-  }
-  for (size_t lane = 0; lane < kLanes; ++lane) {
-    if (is_nan[lane]) return std::numeric_limits<float>::quiet_NaN();
-  }
-  return *std::max_element(best, best + kLanes);
+  const auto begin = logits.begin() + static_cast<std::ptrdiff_t>(best_block);
+  peak.index = static_cast<size_t>(std::find(begin, logits.end(), peak.value) - logits.begin());
+  return peak;
 }
 
 class SamplerImpl : public Sampler {
@@ -47,27 +66,26 @@ class SamplerImpl : public Sampler {
         mirostat_mu_(2 * options.mirostat_tau) {}
 
   Result<int32_t> Sample(std::span<float> logits, std::span<const int32_t> history) override {
-    const float raw = Greatest(logits);
-    if (!(raw < kInfinity)) {
+    Peak peak = FindPeak(logits);
+    if (!(peak.value < kInfinity)) {
       return Error(Code::kInvalidArgument, "the model's logits contain {}",
-                   raw == kInfinity ? "infinity" : "NaN");
+                   peak.value == kInfinity ? "infinity" : "NaN");
     }
-    if (raw == -kInfinity) {
+    if (peak.value == -kInfinity) {
       return Error(Code::kInvalidArgument, "none of the model's logits is finite");
     }
-    for (const auto& [id, bias] : options_.logit_bias) logits[static_cast<size_t>(id)] += bias;
-    penalties_.Apply(logits, history);
-    const float greatest = Greatest(logits);
-    if (greatest == -kInfinity) {
-      return Error(Code::kInvalidArgument, "logit_bias bans every token");
+    if (penalties_.any() || !options_.logit_bias.empty()) {
+      for (const auto& [id, bias] : options_.logit_bias) logits[static_cast<size_t>(id)] += bias;
+      penalties_.Apply(logits, history);
+      peak = FindPeak(logits);
+      if (peak.value == -kInfinity) {
+        return Error(Code::kInvalidArgument, "logit_bias bans every token");
+      }
+      if (!(peak.value < kInfinity)) {
+        return Error(Code::kInvalidArgument, "penalties and logit_bias carry a logit beyond f32");
+      }
     }
-    if (!(greatest < kInfinity)) {
-      return Error(Code::kInvalidArgument, "penalties and logit_bias carry a logit beyond f32");
-    }
-    if (options_.temperature == 0) {
-      return static_cast<int32_t>(std::find(logits.begin(), logits.end(), greatest) -
-                                  logits.begin());
-    }
+    if (options_.temperature == 0) return static_cast<int32_t>(peak.index);
     return options_.mirostat == 2 ? DrawMirostat(logits) : DrawFiltered(logits);
   }
 

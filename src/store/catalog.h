@@ -18,6 +18,10 @@ struct CatalogEntry {
   uint64_t n_parameters;
   /// Bytes of weights read per decoded token, for predicting speed before a download.
   uint64_t decode_bytes;
+  uint64_t head_bytes;                     ///< Of them: the output head, read in one piece.
+  std::string_view layer_type, head_type;  ///< Types that hold most of the layers and the head.
+  int n_layers;
+  int d_model;
 };
 
 std::span<const CatalogEntry> Catalog();

@@ -50,7 +50,7 @@ class Doctor : public Command {
     for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
       status.Show("measuring memory and kernels");
       before_ = TRY(MeasureReadBandwidth(pool));
-      speed_ = TRY(MeasureKernels(*table_, pool));
+      int8_gops_ = TRY(MeasureInt8Gops(*table_, pool));
       status.Show("measuring models");
       TRY(ReportModels(pool));
       after_ = TRY(MeasureReadBandwidth(pool));
@@ -75,8 +75,13 @@ class Doctor : public Command {
       report.is_installed = library && library->Resolve(std::string(entry.name)).has_value();
       // Weights, keys and values of 4096 tokens, activations.
       report.needs_bytes = entry.bytes + entry.bytes / 4 + (64 << 20);
-      report.predicted_tokens_per_s =
-          PredictTokensPerSecond(speed_, entry.decode_bytes, entry.n_parameters);
+      const DecodeShape shape{entry.decode_bytes - entry.head_bytes,
+                              entry.head_bytes,
+                              entry.layer_type,
+                              entry.head_type,
+                              entry.n_layers,
+                              entry.d_model};
+      report.predicted_tokens_per_s = TRY(PredictTokensPerSecond(*table_, pool, shape));
       if (report.is_installed && !no_models_) {
         report.measured_tokens_per_s = TRY(MeasureModel(entry, pool.n_threads()));
       }
@@ -115,8 +120,7 @@ class Doctor : public Command {
     json["cgroup_limit_bytes"] =
         machine_.cgroup_limit_bytes > 0 ? Json(machine_.cgroup_limit_bytes) : Json(nullptr);
     json["read_gb_per_s"] = {before_, after_};
-    json["int8_gops"] = speed_.int8_gops;
-    json["weights_gb_per_s"] = {{"q4_1", speed_.gb_per_s_4bit}, {"q8_0", speed_.gb_per_s_8bit}};
+    json["int8_gops"] = int8_gops_;
     Json models = Json::array();
     for (const ModelReport& report : models_) {
       Json model;
@@ -145,7 +149,7 @@ class Doctor : public Command {
       fmt::print(", limited to {}", HumanBytes(machine_.cgroup_limit_bytes));
     }
     fmt::print("\nreading     {:.1f} GB/s before, {:.1f} after\n", before_, after_);
-    fmt::print("int8        {:.0f} GOP/s\n\n", speed_.int8_gops);
+    fmt::print("int8        {:.0f} GOP/s\n\n", int8_gops_);
     fmt::print("{:<28} {:>9}  {:<7} {:>12} {:>12}  {}\n", "MODEL", "SIZE", "HERE", "PREDICTED",
                "MEASURED", "");
     for (const ModelReport& report : models_) {
@@ -165,7 +169,7 @@ class Doctor : public Command {
   Machine machine_;
   const kernels::Table* table_ = nullptr;
   double before_ = 0, after_ = 0;
-  KernelSpeed speed_;
+  double int8_gops_ = 0;
   std::vector<ModelReport> models_;
 };
 
