@@ -229,7 +229,11 @@ Result<TokenizerParts> PartsFromGguf(const format::Metadata& metadata) {
   parts.unknown = TRY(ReadId(metadata, "tokenizer.ggml.unknown_token_id", n_tokens));
   parts.end_of_generation = {TRY(ReadId(metadata, "tokenizer.ggml.eot_token_id", n_tokens)),
                              TRY(ReadId(metadata, "tokenizer.ggml.eom_token_id", n_tokens))};
-  parts.adds_bos = TRY(metadata.GetBoolOr("tokenizer.ggml.add_bos_token", parts.adds_bos));
+  const bool adds_bos = TRY(metadata.GetBoolOr("tokenizer.ggml.add_bos_token", parts.adds_bos));
+  // Files of Gemma 4 say false, which the model does not bear.
+  const bool is_gemma4 =
+      parts.adds_bos && parts.alphabet == TokenizerParts::Alphabet::kChars && model != "llama";
+  parts.adds_bos = adds_bos || is_gemma4;
   if (model == "llama") {
     // The sentencepiece defaults.
     const auto has = [&](TokenId id) { return id < n_tokens; };
