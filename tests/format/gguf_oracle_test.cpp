@@ -10,13 +10,15 @@
 #include "byte_builder.h"
 #include "format/gguf_writer.h"
 #include "format/model_source.h"
+#include "tests/support/paths.h"
 
 namespace lamina::format {
 namespace {
 
 int RunOracle(const std::string& arguments) {
   return std::system(
-      ("python3 " LAMINA_SOURCE_DIR "/tests/oracles/gguf_oracle.py " + arguments).c_str());
+      ("python3 " + checkout::SourceFolder() + "/tests/oracles/gguf_oracle.py " + arguments)
+          .c_str());
 }
 
 std::string Folder() {

@@ -5,6 +5,7 @@
 
 #include "kernels/dispatch.h"
 #include "support.h"
+#include "tests/support/paths.h"
 
 namespace lamina::model::test {
 namespace {
@@ -23,7 +24,7 @@ class Fidelity : public testing::TestWithParam<RealCase> {};
 
 TEST_P(Fidelity, MeanKlOnEveryIsa) {
   const RealCase& real = GetParam();
-  const auto truth = ReadValues(std::string(LAMINA_SOURCE_DIR "/tests/data/real/") + real.truth);
+  const auto truth = ReadValues(checkout::SourceFolder() + "/tests/data/real/" + real.truth);
   const std::vector<int32_t> ids = truth.at("input_ids").AsIds();
   const std::string path = RealModel(real.model);
   if (path.empty()) return;

@@ -8,19 +8,20 @@
 #include <numeric>
 
 #include "support.h"
+#include "tests/support/paths.h"
 
 namespace lamina::model::test {
 namespace {
 
 constexpr double kMaxKl = 0.02;
 
-std::string Folder() { return LAMINA_BINARY_DIR "/test_data/quantized"; }
+std::string Folder() { return checkout::BinaryFolder() + "/test_data/quantized"; }
 
 // Models made once by the script; nothing is written where they are newer than it.
 bool MakeModels() {
-  const std::string command = std::string("python3 ") + LAMINA_SOURCE_DIR +
-                              "/tests/oracles/quantize_models.py " +
-                              LAMINA_BINARY_DIR "/test_data/families " + Folder();
+  const std::string command = std::string("python3 ") + checkout::SourceFolder() +
+                              "/tests/oracles/quantize_models.py " + checkout::BinaryFolder() +
+                              "/test_data/families " + Folder();
   return std::system(command.c_str()) == 0;
 }
 

@@ -12,6 +12,7 @@
 #include <stdexcept>
 
 #include "base/file.h"
+#include "tests/support/paths.h"
 
 namespace lamina::model::test {
 namespace {
@@ -65,7 +66,7 @@ std::map<std::string, Values> ReadValues(const std::string& path) {
 std::vector<std::string> FamilyNames() {
   std::vector<std::string> names;
   for (const auto& entry :
-       std::filesystem::directory_iterator(LAMINA_SOURCE_DIR "/tests/data/families")) {
+       std::filesystem::directory_iterator(checkout::SourceFolder() + "/tests/data/families")) {
     const std::string name = entry.path().filename();
     if (name.ends_with(".tar.xz")) names.push_back(name.substr(0, name.size() - 7));
   }
@@ -74,13 +75,11 @@ std::vector<std::string> FamilyNames() {
 }
 
 std::string FamilyFolder(const std::string& name) {
-  return std::string(LAMINA_BINARY_DIR "/test_data/families/") + name;
+  return checkout::BinaryFolder() + "/test_data/families/" + name;
 }
 
 std::string RealModel(const std::string& file_name) {
-  const char* folder = std::getenv("LAMINA_TEST_MODELS");
-  const std::string path =
-      (folder != nullptr ? std::string(folder) : LAMINA_BINARY_DIR "/../models") + "/" + file_name;
+  const std::string path = checkout::ModelPath(file_name);
   if (std::filesystem::exists(path)) return path;
   ADD_FAILURE() << path << " does not exist: run `make models`";
   return "";

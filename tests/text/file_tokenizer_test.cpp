@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "test_vocabularies.h"
+#include "tests/support/paths.h"
 #include "text/loaders.h"
 
 namespace lamina::text {
@@ -326,7 +327,7 @@ TEST_F(Folder, Errors) {
 TEST(Fixtures, BothFormatsOfEveryFamilyHaveATokenizer) {
   size_t n_families = 0;
   for (const auto& family :
-       std::filesystem::directory_iterator(LAMINA_BINARY_DIR "/test_data/families")) {
+       std::filesystem::directory_iterator(checkout::BinaryFolder() + "/test_data/families")) {
     if (!family.is_directory()) continue;
     ++n_families;
     const auto gguf = format::ModelSource::Open(family.path() / "model.gguf");

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
-#include "test_models.h"
+#include "tests/support/paths.h"
 #include "text/tokenizer.h"
 
 namespace lamina::text {
@@ -27,7 +27,7 @@ void PrintTo(const Model& model, std::ostream* out) { *out << model.file; }
 class RealModels : public testing::TestWithParam<Model> {
  protected:
   void SetUp() override {
-    const std::string path = RealModelPath(GetParam().file);
+    const std::string path = checkout::ModelPath(GetParam().file);
     auto source = format::ModelSource::Open(path);
     ASSERT_TRUE(source) << source.status().message() << "; run `make models` first";
     auto tokenizer = Tokenizer::Create(**source);
@@ -39,7 +39,7 @@ class RealModels : public testing::TestWithParam<Model> {
 };
 
 TEST_P(RealModels, AgreesOnAllCases) {
-  auto text = ReadFile(LAMINA_SOURCE_DIR "/tests/data/real/tokenizer-cases.json", 1 << 24);
+  auto text = ReadFile(checkout::SourceFolder() + "/tests/data/real/tokenizer-cases.json", 1 << 24);
   ASSERT_TRUE(text) << text.status().message();
   const nlohmann::json cases = nlohmann::json::parse(*text).at(GetParam().cases);
   ASSERT_GT(cases.size(), 100u);
@@ -50,7 +50,7 @@ TEST_P(RealModels, AgreesOnAllCases) {
 }
 
 TEST_P(RealModels, DecodeGivesTheTextBack) {
-  auto text = ReadFile(LAMINA_SOURCE_DIR "/tests/data/real/tokenizer-cases.json", 1 << 24);
+  auto text = ReadFile(checkout::SourceFolder() + "/tests/data/real/tokenizer-cases.json", 1 << 24);
   ASSERT_TRUE(text) << text.status().message();
   for (const auto& c : nlohmann::json::parse(*text).at(GetParam().cases)) {
     const auto input = c.at("text").get<std::string>();
