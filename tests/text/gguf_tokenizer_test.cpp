@@ -129,6 +129,17 @@ TEST(Bos, IsAddedWhereTheModelAsksForIt) {
   EXPECT_EQ(Make(metadata)->Encode("hello", {.add_bos = true}), Ids{259});
 }
 
+TEST(Bos, Gemma4BeginsWithItWhateverTheFileSays) {
+  TestVocabulary v = SpmVocabulary();
+  v.merges = {"a b", "\u2581 ab"};
+  Metadata metadata = BpeMetadata(v);
+  metadata.Set("tokenizer.ggml.model", std::string("gemma4"));
+  metadata.Set("tokenizer.ggml.bos_token_id", uint64_t{1});
+  metadata.Set("tokenizer.ggml.add_bos_token", false);
+  EXPECT_EQ(Make(metadata)->Encode(" abc", {.add_bos = true}), (Ids{1, 266, 262}));
+  EXPECT_EQ(Make(metadata)->Encode("\u4e2d", {}), (Ids{3 + 0xE4, 3 + 0xB8, 3 + 0xAD}));
+}
+
 TEST(Spm, TheBestScoreMergesFirst) {
   Metadata metadata = SpmMetadata(SpmVocabulary());
   metadata.Set("tokenizer.ggml.add_space_prefix", false);
