@@ -5,6 +5,7 @@
 // (texts of special tokens). Out: {"text": ..., "control": [special tokens that would be read]} or
 // {"error": ..., "code": ...}.
 #include <iostream>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -15,12 +16,29 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+using lamina::text_bridge::FakeTokenizer;
+
+FakeTokenizer MakeTokenizer(const Json& line) {
+  return FakeTokenizer(line.value("special", std::vector<std::string>()), line.value("bos", ""),
+                       line.value("eos", ""));
+}
+
+/// The template of a line; neighbouring lines mostly have the same one.
+lamina::Result<const lamina::text::ChatTemplate*> Template(const Json& line,
+                                                           const FakeTokenizer& tokenizer) {
+  static std::string source;
+  static std::unique_ptr<lamina::text::ChatTemplate> compiled;
+  if (!compiled || source != line.at("template")) {
+    compiled.reset();
+    source = line.at("template");
+    compiled = TRY(lamina::text_bridge::CreateChatTemplate(source, tokenizer));
+  }
+  return compiled.get();
+}
+
 lamina::Result<Json> Render(const Json& line) {
-  const lamina::text_bridge::FakeTokenizer tokenizer(
-      line.value("special", std::vector<std::string>()), line.value("bos", ""),
-      line.value("eos", ""));
-  const auto chat_template =
-      TRY(lamina::text_bridge::CreateChatTemplate(line.at("template"), tokenizer));
+  const FakeTokenizer tokenizer = MakeTokenizer(line);
+  const lamina::text::ChatTemplate* chat_template = TRY(Template(line, tokenizer));
   std::vector<lamina::text::ChatMessage> messages;
   for (const auto& message : line.at("messages")) {
     messages.push_back({message.at("role"), message.at("content")});
