@@ -6,6 +6,7 @@ Then the injection property: whatever the messages contain, the control tokens o
 """
 
 import datetime
+import functools
 import json
 import pathlib
 import re
@@ -20,6 +21,7 @@ SPECIAL = re.compile(r"<\|[^|>\s]{1,40}\|>|<｜[^｜]{1,40}｜>|</?s>|\[/?[A-Z_]
 DEFAULT_SPECIAL = ["<|im_start|>", "<|im_end|>", "<s>", "</s>", "<|end|>", "<bos>", "<eos>", "<start_of_turn>", "<end_of_turn>"]
 
 
+@functools.lru_cache
 def compile_jinja2(source):
     class Generation(jinja2.ext.Extension):
         tags = {"generation"}
