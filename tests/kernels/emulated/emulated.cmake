@@ -35,7 +35,9 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
     set(program ${CMAKE_CURRENT_BINARY_DIR}/vector_neon_test)
     set(flags -std=gnu++20 -O2 -ffp-contract=off -fno-math-errno -march=armv8.2-a+dotprod -I${CMAKE_SOURCE_DIR}/src
         -I${CMAKE_CURRENT_SOURCE_DIR} -isystem /usr/src/googletest/googletest/include)
-    add_custom_command(OUTPUT ${program} DEPENDS ${sources} ${unit} vector_unit_reference vector_unit_avx512
+    file(GLOB headers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/kernels/*.h ${CMAKE_SOURCE_DIR}/src/kernels/generic/*.h
+         ${CMAKE_SOURCE_DIR}/src/kernels/isa/*_f32.h ${CMAKE_CURRENT_SOURCE_DIR}/*.h)
+    add_custom_command(OUTPUT ${program} DEPENDS ${sources} ${unit} ${headers}
       COMMAND ${CROSS_CXX} ${flags} "-DLAMINA_TABLE=kEmulated" "-DLAMINA_PRIMITIVES=\"kernels/isa/neon_f32.h\""
               -c ${unit} -o ${program}.neon.o
       COMMAND ${CROSS_CXX} ${flags} "-DLAMINA_TABLE=kReference" "-DLAMINA_PRIMITIVES=\"kernels/isa/scalar_f32.h\""
