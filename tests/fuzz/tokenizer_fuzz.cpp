@@ -15,13 +15,11 @@ void Use(const Tokenizer& tokenizer, Content text) {
   for (const bool special : {false, true}) {
     const std::vector<TokenId> ids = tokenizer.Encode(text, {special, true});
     Detokenizer detokenizer(tokenizer);
-    std::string streamed;
     for (const TokenId id : ids) {
       if (id < 0 || id >= tokenizer.n_vocab()) std::abort();
-      streamed += detokenizer.Push(id);
-      if (!IsValidUtf8(streamed)) std::abort();
+      if (!IsValidUtf8(detokenizer.Push(id))) std::abort();
     }
-    if (!IsValidUtf8(streamed + detokenizer.Finish())) std::abort();
+    if (!IsValidUtf8(detokenizer.Finish())) std::abort();
   }
 }
 
