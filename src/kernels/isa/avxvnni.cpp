@@ -27,8 +27,13 @@ struct Simd : Simd256 {
   };
 
   static constexpr int kSumsInRegisters = 2;
+#ifdef LAMINA_EMULATED  // only needs to cover the primitives
+  static constexpr int kPackedTileRows = 2;
+  static constexpr int kTileRows = 2;
+#else
   static constexpr int kPackedTileRows = 4;
   static constexpr int kTileRows = 4;
+#endif
   static constexpr int kTilePanels = 1;
   static constexpr int kFloatTileRows = 6;
   static constexpr int kMinRowsToExpand = 5;

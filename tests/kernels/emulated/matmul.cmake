@@ -1,5 +1,5 @@
 # The matrix products of CPUs that this one is not: AVX-512 over portable code, AVX-VNNI over AVX2,
-# NEON under qemu. A unit per type, as in src/kernels.
+# NEON under qemu (minutes to build, so only on request). A unit per type, as in src/kernels.
 
 # emulated_units(OUT NAME SOURCE PRELUDE): generated units of isa/SOURCE.cpp, symbols named NAME.
 function(emulated_units out name source prelude)
@@ -10,6 +10,7 @@ function(emulated_units out name source prelude)
     file(CONFIGURE OUTPUT ${unit} @ONLY CONTENT [[
 #define LAMINA_ISA @name@
 #define LAMINA_UNIT_TYPE @type@
+#define LAMINA_EMULATED
 @prelude@
 #include "quant/types/@header@.h"
 
@@ -39,11 +40,12 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
   emulated_units(units matmul_avxvnni_test avxvnni "#include \"${CMAKE_CURRENT_SOURCE_DIR}/emulated/avxvnni.h\"")
   emulated_test(matmul_avxvnni_test "${units}" -O1 -mavx2 -mfma -mf16c)
 
-  emulated_units(units matmul_avx512_test avx512vnni "#define LAMINA_EMULATED")
+  emulated_units(units matmul_avx512_test avx512vnni "")
   emulated_test(matmul_avx512_test "${units}" -O1 -mavx2 -mfma -Wno-psabi
                 -I${CMAKE_CURRENT_SOURCE_DIR}/emulated)
 
-  if(CROSS_CXX AND QEMU AND EXISTS /usr/src/googletest/googletest/src/gtest-all.cc)
+  option(LAMINA_CROSS_TESTS "Cross-build the NEON matrix products and run them under qemu" OFF)
+  if(LAMINA_CROSS_TESTS AND CROSS_CXX AND QEMU AND EXISTS /usr/src/googletest/googletest/src/gtest-all.cc)
     emulated_units(neon_units matmul_neon_test neon "")
     emulated_units(scalar_units scalar scalar "")
     set(flags -std=gnu++20 -O1 -ffp-contract=off -fno-math-errno -march=armv8.2-a+dotprod
