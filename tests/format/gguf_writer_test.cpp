@@ -65,7 +65,8 @@ TEST(GgufWriter, RefusesWhatTheReaderWouldRefuse) {
 }
 
 TEST(GgufWriter, WritesAWholeFileOrNone) {
-  const std::string path = testing::TempDir() + "lamina_written_" + std::to_string(getpid()) + ".gguf";
+  const std::string path =
+      testing::TempDir() + "lamina_written_" + std::to_string(getpid()) + ".gguf";
   GgufWriter writer;
   writer.Set("general.alignment", uint64_t{64});
   writer.AddTensor("a", F32(), {3});
