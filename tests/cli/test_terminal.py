@@ -106,6 +106,7 @@ def test_the_second_turn_does_not_prefill_the_first(chat):
     terminal.expect(">>> ")
     terminal.send("What is my name?\r")
     terminal.expect(r"prompt \d+ tokens \((\d+) known\)")
+    terminal.expect(">>> ")
     terminal.send("\x04")
     assert terminal.wait() == 0
 
@@ -151,5 +152,6 @@ def test_no_color(chat, env, colored):
     terminal.send("Hello\r")
     before = terminal.expect("tokens/s")
     assert ("\x1b[2m" in before) == colored
+    terminal.expect(">>> ")
     terminal.send("\x04")
     assert terminal.wait() == 0
