@@ -95,8 +95,8 @@ TEST(EngineBatchTest, RandomTrafficWithCancelsGivesEveryoneTheirOwnAnswer) {
 TEST(EngineBatchTest, AStepTakesRowsOfAnswersAndPrompts) {
   auto model = std::make_shared<FakeModel>(FakeModelOptions{});
   ThreadPool pool(1);
+  std::deque<Job> jobs(3);  // Before the engine: it still cancels them when it ends.
   auto engine = Make(model, pool, {.prefill_chunk = 16});
-  std::deque<Job> jobs(3);
   for (Job& job : jobs) {
     job.options.max_tokens = 50;
     job.options.ignore_eos = true;
