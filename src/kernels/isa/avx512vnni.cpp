@@ -85,8 +85,9 @@ struct Simd {
     _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
   }
 
-  // Measured on Zen 5: 2 panels x 6 rows with f32 sums in registers beats every other shape, and
-  // decode is fastest as one stream of one panel. Emulation only needs to cover the primitives.
+  // A prototype of these tiles on Zen 5 was fastest with 2 panels x 6 rows and f32 sums in
+  // registers, and decoded fastest as one stream of one panel; this unit itself is not measured
+  // yet. Emulation only needs to cover the primitives.
 #ifdef LAMINA_EMULATED
   static constexpr int kPackedTileRows = 2;
   static constexpr int kTileRows = 2;
