@@ -69,6 +69,7 @@ Result<LoadedModel> LoadModel(const std::string& name, const ComputeOptions& opt
   model::LoadOptions load_options;
   load_options.kv_type = options.kv_type;
   load_options.context = options.context;
+  load_options.profile = options.profile;
   loaded.model = TRY(model::Model::Load(*loaded.source, *loaded.pool, load_options));
   loaded.load_ms =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();

@@ -21,6 +21,7 @@ struct ComputeOptions {
   int n_threads = 0;  ///< 0 = DefaultThreadCount().
   int64_t context = 0;
   std::string kv_type;
+  model::Profile* profile = nullptr;  ///< Filled by the model while it is started.
 
   void Define(Options& options);
 };

@@ -24,11 +24,14 @@ class TimingSink : public engine::TokenSink {
 
 }  // namespace
 
-Result<SpeedMeter> SpeedMeter::Create(const LoadedModel& loaded, int64_t context, int n_sequences) {
+Result<SpeedMeter> SpeedMeter::Create(const LoadedModel& loaded, int64_t context, int n_sequences,
+                                      model::Profile* profile) {
   SpeedMeter meter(loaded);
+  meter.profile_ = profile;
   engine::EngineOptions options;
   options.context = context;
   options.max_sequences = n_sequences;
+  options.profile = profile;
   meter.engine_ =
       TRY(engine::Engine::Create(loaded.model, loaded.tokenizer, *loaded.pool, options));
   return meter;
@@ -62,11 +65,20 @@ Result<std::vector<engine::Timings>> SpeedMeter::Run(
   return timings;
 }
 
+Result<std::vector<engine::Timings>> SpeedMeter::RunProfiled(
+    const std::vector<std::vector<int32_t>>& prompts, int64_t n_tokens) {
+  if (profile_ != nullptr) profile_->Start();
+  auto timings = Run(prompts, n_tokens);
+  if (profile_ != nullptr) profile_->Stop();
+  return timings;
+}
+
 Result<std::vector<double>> SpeedMeter::Prefill(int64_t n_tokens, int n_repetitions) {
   std::vector<double> speeds;
   TRY(Run({RandomIds(std::min<int64_t>(n_tokens, 32))}, 1));  // Pages in and warms up.
+  if (profile_ != nullptr) profile_->Clear();
   for (int i = 0; i < n_repetitions; ++i) {
-    const auto timings = TRY(Run({RandomIds(n_tokens)}, 1));
+    const auto timings = TRY(RunProfiled({RandomIds(n_tokens)}, 1));
     speeds.push_back(TokensPerSecond(n_tokens - timings[0].n_cached_tokens, timings[0].prefill_ms));
   }
   return speeds;
@@ -76,6 +88,7 @@ Result<DecodeSpeed> SpeedMeter::Decode(int64_t n_tokens, int64_t depth, int n_se
                                        int n_repetitions) {
   DecodeSpeed speed;
   TRY(Run({RandomIds(1)}, 4));
+  if (profile_ != nullptr) profile_->Clear();
   for (int i = 0; i < n_repetitions; ++i) {
     std::vector<std::vector<int32_t>> prompts;
     for (int j = 0; j < n_sequences; ++j) prompts.push_back(RandomIds(depth));
@@ -83,7 +96,7 @@ Result<DecodeSpeed> SpeedMeter::Decode(int64_t n_tokens, int64_t depth, int n_se
     if (depth > 0) TRY(Run(prompts, 1));
     for (auto& prompt : prompts) prompt.push_back(RandomIds(1)[0]);
     // The first token comes with the prompt; n more are what is measured.
-    const double ms = TRY(Run(prompts, n_tokens + 1))[0].decode_ms;
+    const double ms = TRY(RunProfiled(prompts, n_tokens + 1))[0].decode_ms;
     const double steps_per_s = TokensPerSecond(n_tokens, ms);
     speed.tokens_per_s.push_back(steps_per_s * n_sequences);
     const int64_t middle = depth + 1 + n_tokens / 2;

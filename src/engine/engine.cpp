@@ -272,7 +272,10 @@ void EngineImpl::Advance(std::span<Request* const> requests) {
     const bool has_logits = parts_[i].n_logits > 0;
     request.AddTime(request.n_generated() > 0, ms);
     if (!has_logits) continue;
-    const auto outcome = request.Accept({row, static_cast<size_t>(n_vocab_)});
+    const auto outcome = [&] {
+      const model::SamplingTime time(options_.profile);
+      return request.Accept({row, static_cast<size_t>(n_vocab_)});
+    }();
     row += n_vocab_;
     if (outcome) End(request, outcome->reason, outcome->status);
   }

@@ -53,9 +53,10 @@ class TokenSink {
 };
 
 struct EngineOptions {
-  int64_t prefill_chunk = 512;  ///< Most rows of prompt in one step.
-  int max_sequences = 16;       ///< Requests that run at once; more wait in order.
-  int64_t context = 0;          ///< Most tokens per sequence; 0 = min(4096, the model's).
+  int64_t prefill_chunk = 512;        ///< Most rows of prompt in one step.
+  int max_sequences = 16;             ///< Requests that run at once; more wait in order.
+  int64_t context = 0;                ///< Most tokens per sequence; 0 = min(4096, the model's).
+  model::Profile* profile = nullptr;  ///< Told the time of sampling.
 };
 
 using RequestId = uint64_t;

@@ -172,11 +172,13 @@ void Attention(Worker& w, int index) {
   const Context c{w, index, layer, weights, layer.kv_from_layer < 0 ? index : layer.kv_from_layer};
 
   const tensor::Inputs inputs = w.Norm(weights[VectorRole::kMixerNorm]);
+  w.Enter(Operation::kQkv);
   w.Multiply(inputs, {{&weights[MatrixRole::kQuery], w.slot(0), w.slot_stride(0)},
                       {&weights[MatrixRole::kQueryGate], w.slot(3), w.slot_stride(3)},
                       {&weights[MatrixRole::kKey], w.slot(1), w.slot_stride(1)},
                       {&weights[MatrixRole::kValue], w.slot(2), w.slot_stride(2)}});
   w.Barrier();
+  w.Enter(Operation::kRotate);
   FinishHeads(c);
   // Keys and values of all rows are stored; nobody reads more of the rows without logits.
   const bool narrow = index == w.step.last_state_layer;
@@ -185,10 +187,12 @@ void Attention(Worker& w, int index) {
     if (w.n_rows() == 0) return;
   }
   w.Barrier();
+  w.Enter(Operation::kAttention);
   AttendAll(c, narrow);
   w.Barrier();
   const tensor::Inputs mixed =
       w.Prepare(w.slot(4), w.slot_stride(4), int64_t{layer.n_heads} * layer.d_value);
+  w.Enter(Operation::kOutput);
   w.Multiply(mixed, {{&weights[MatrixRole::kOutput], w.y(0), w.step.workspace->y_stride}});
   w.Barrier();
 }

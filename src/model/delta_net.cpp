@@ -161,15 +161,18 @@ void GatedDeltaNet(Worker& w, int index) {
   const LayerWeights& weights = w.step.weights->layers[static_cast<size_t>(index)];
   const Context c{w, index, w.spec, weights};
   const tensor::Inputs inputs = w.Norm(weights[VectorRole::kMixerNorm]);
+  w.Enter(Operation::kRecurrentIn);
   w.Multiply(inputs,
              {{&weights[MatrixRole::kDeltaQkv], w.slot(0), w.slot_stride(0)},
               {&weights[MatrixRole::kDeltaGate], w.slot(1), w.slot_stride(1)},
               {&weights[MatrixRole::kDeltaAlpha], w.slot(2), w.slot_stride(2)},
               {&weights[MatrixRole::kDeltaBeta], w.slot(2) + c.beta_offset(), w.slot_stride(2)}});
   w.Barrier();
+  w.Enter(Operation::kConvolution);
   ConvolveHeads(c);
   ComputeGates(c);
   w.Barrier();
+  w.Enter(Operation::kDelta);
   int64_t unit = 0;
   for (const Segment& segment : w.segments()) {
     for (int64_t head = 0; head < c.spec.n_v_heads; ++head, ++unit) {
@@ -179,6 +182,7 @@ void GatedDeltaNet(Worker& w, int index) {
   w.Barrier();
   const tensor::Inputs mixed =
       w.Prepare(w.slot(4) + 2 * c.n_keys(), w.slot_stride(4), c.n_values());
+  w.Enter(Operation::kRecurrentOut);
   w.Multiply(mixed, {{&weights[MatrixRole::kDeltaOut], w.y(0), w.step.workspace->y_stride}});
   w.Barrier();
 }

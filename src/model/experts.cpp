@@ -115,11 +115,13 @@ void Experts(Worker& w, int index) {
   const LayerWeights& weights = w.step.weights->layers[static_cast<size_t>(index)];
 
   const tensor::Inputs inputs = w.Norm(weights[VectorRole::kFfnNorm]);
+  w.Enter(Operation::kRouter);
   w.Multiply(inputs, {{&weights[MatrixRole::kRouter], w.slot(2), w.slot_stride(2)}});
   w.Barrier();
   const Routing routing(w, layer);
   const tensor::Inputs pairs = Gather(w, layer, routing, inputs);
 
+  w.Enter(Operation::kExpertGateUp);
   const auto activate =
       layer.activation == Activation::kSilu ? w.vector.silu_mul : w.vector.gelu_mul;
   const Range panels = SplitRange(weights.expert_gate[0].n_panels(), w.thread, w.n_threads);
@@ -142,6 +144,7 @@ void Experts(Worker& w, int index) {
 
   const tensor::Inputs hidden =
       w.PreparePairs(w.slot(0), w.slot_stride(0), layer.d_ff, routing.n_pairs());
+  w.Enter(Operation::kExpertDown);
   const Range columns = SplitRange(weights.expert_down[0].n_panels(), w.thread, w.n_threads);
   const int64_t first = columns.begin * quant::kPanelRows;
   const int64_t n = std::min(columns.end * quant::kPanelRows, w.spec.d_model) - first;

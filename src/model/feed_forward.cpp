@@ -12,6 +12,7 @@ void FeedForward(Worker& w, int index) {
   const tensor::Matrix& up = weights[MatrixRole::kUp];
 
   const tensor::Inputs inputs = w.Norm(weights[VectorRole::kFfnNorm]);
+  w.Enter(Operation::kGateUp);
   // A thread computes the same columns of both, so that it can join them without a barrier.
   const Range panels = SplitRange(gate.n_panels(), w.thread, w.n_threads);
   w.MultiplyPanels(inputs, {&gate, w.slot(0), w.slot_stride(0)}, panels);
@@ -26,6 +27,7 @@ void FeedForward(Worker& w, int index) {
   }
   w.Barrier();
   const tensor::Inputs hidden = w.Prepare(w.slot(0), w.slot_stride(0), layer.d_ff);
+  w.Enter(Operation::kDown);
   w.Multiply(hidden, {{&weights[MatrixRole::kDown], w.y(0), w.step.workspace->y_stride}});
   w.Barrier();
 }

@@ -61,6 +61,7 @@ void HeadPanels(Worker& w, const tensor::Inputs& inputs, Range range) {
 void Head(Worker& w) {
   const tensor::Inputs inputs = w.Norm(w.step.weights->output_norm);
   const Range panels = SplitRange(w.step.weights->head.n_panels(), w.thread, w.n_threads);
+  w.Enter(Operation::kHead);
   HeadPanels(w, inputs, panels);
   const int64_t begin = panels.begin * quant::kPanelRows;
   const int64_t n = std::min(panels.end * quant::kPanelRows, w.spec.n_vocab) - begin;

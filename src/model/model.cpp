@@ -131,10 +131,12 @@ struct Batch {
 
 class LoadedModel final : public Model, public std::enable_shared_from_this<LoadedModel> {
  public:
-  LoadedModel(Description description, Weights weights, const kernels::Table* table)
+  LoadedModel(Description description, Weights weights, const kernels::Table* table,
+              Profile* profile)
       : spec_(std::move(description.spec)),
         weights_(std::move(weights)),
         table_(table),
+        profile_(profile),
         kv_type_(description.kv_type),
         sizes_(description.sizes),
         layout_(LayOutSequences(spec_, kv_type_.type, description.context, &pools_)) {
@@ -281,8 +283,10 @@ class LoadedModel final : public Model, public std::enable_shared_from_this<Load
               .ids = batch.ids,
               .n_wanted = batch.n_wanted,
               .logits = logits,
-              .cancel = cancel};
+              .cancel = cancel,
+              .lanes = profile_ != nullptr ? profile_->BeginStep(pool.n_threads()) : nullptr};
     pool.Run([&](int thread) { RunStep(step, thread); });
+    if (profile_ != nullptr) profile_->EndStep(n_rows);
     if (step.stop) {
       for (const Segment& segment : batch.segments) segment.sequence->MarkDirty();
       return Cancelled();
@@ -304,6 +308,7 @@ class LoadedModel final : public Model, public std::enable_shared_from_this<Load
   ModelSpec spec_;
   Weights weights_;
   const kernels::Table* table_;
+  Profile* const profile_;
   KvTypeName kv_type_;
   StepSizes sizes_;
   std::vector<std::unique_ptr<PagePool>> pools_;
@@ -326,7 +331,8 @@ Result<std::shared_ptr<const Model>> Model::Load(const format::ModelSource& sour
     Description description = TRY(Describe(source, options, pool.n_threads()));
     if (options.check_memory) TRY(CheckMemory(description));
     Weights weights = TRY(LoadWeights(source, description.plan, pool));
-    return std::make_shared<const LoadedModel>(std::move(description), std::move(weights), table);
+    return std::make_shared<const LoadedModel>(std::move(description), std::move(weights), table,
+                                               options.profile);
   });
 }
 

@@ -12,6 +12,7 @@
 #include "base/thread_pool.h"
 #include "format/model_source.h"
 #include "kernels/dispatch.h"
+#include "model/profile.h"
 #include "model/spec.h"
 
 namespace lamina::model {
@@ -20,8 +21,9 @@ struct LoadOptions {
   const kernels::Table* kernels = nullptr;  ///< null = kernels::Select("").
   /// "f32", "f16", "bf16", "q8_0"; "" = f16, or f32 where the weights are F32.
   std::string kv_type;
-  int64_t context = 0;       ///< Tokens to plan memory for; 0 = min(4096, the model's).
-  bool check_memory = true;  ///< Refuse a model that machine or cgroup cannot hold.
+  int64_t context = 0;         ///< Tokens to plan memory for; 0 = min(4096, the model's).
+  bool check_memory = true;    ///< Refuse a model that machine or cgroup cannot hold.
+  Profile* profile = nullptr;  ///< Filled by steps while it is started; outlives the model.
 };
 
 /// What a model needs in bytes, before anything is allocated.

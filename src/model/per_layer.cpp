@@ -32,6 +32,7 @@ void PreparePerLayerInputs(Worker& w) {
   const auto n_layers = static_cast<int64_t>(w.spec.layers.size());
   Workspace& workspace = *w.step.workspace;
   const tensor::Inputs inputs = w.PrepareResidual();
+  w.Enter(Operation::kPerLayer);
   w.Multiply(inputs, {{&w.step.weights->per_layer_projection, workspace.per_layer,
                        workspace.per_layer_stride}});
   w.Barrier();
@@ -62,6 +63,7 @@ void AddInput(Worker& w, int index) {
   const Workspace& workspace = *w.step.workspace;
 
   const tensor::Inputs inputs = w.PrepareResidual();
+  w.Enter(Operation::kPerLayer);
   const Range panels = SplitRange(gate.n_panels(), w.thread, w.n_threads);
   w.MultiplyPanels(inputs, {&gate, w.slot(0), w.slot_stride(0)}, panels);
   const int64_t begin = panels.begin * quant::kPanelRows;
@@ -78,6 +80,7 @@ void AddInput(Worker& w, int index) {
   }
   w.Barrier();
   const tensor::Inputs hidden = w.Prepare(w.slot(0), w.slot_stride(0), d);
+  w.Enter(Operation::kPerLayer);
   w.Multiply(hidden, {{&weights[MatrixRole::kPerLayerProjection], w.y(0), workspace.y_stride}});
   w.Barrier();
   w.AddResidual(nullptr, weights[VectorRole::kPostPerLayerNorm]);

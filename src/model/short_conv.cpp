@@ -37,8 +37,10 @@ void Convolve(Worker& w, int index, const float* kernel, int64_t begin, int64_t 
 void ShortConvolution(Worker& w, int index) {
   const LayerWeights& weights = w.step.weights->layers[static_cast<size_t>(index)];
   const tensor::Inputs inputs = w.Norm(weights[VectorRole::kMixerNorm]);
+  w.Enter(Operation::kRecurrentIn);
   w.Multiply(inputs, {{&weights[MatrixRole::kConvIn], w.slot(0), w.slot_stride(0)}});
   w.Barrier();
+  w.Enter(Operation::kConvolution);
   // Whole cache lines per thread.
   const Range own = SplitRange(w.spec.d_model, w.thread, w.n_threads, 16);
   if (own.begin < own.end) {
@@ -46,6 +48,7 @@ void ShortConvolution(Worker& w, int index) {
   }
   w.Barrier();
   const tensor::Inputs mixed = w.Prepare(w.slot(4), w.slot_stride(4), w.spec.d_model);
+  w.Enter(Operation::kRecurrentOut);
   w.Multiply(mixed, {{&weights[MatrixRole::kConvOut], w.y(0), w.step.workspace->y_stride}});
   w.Barrier();
 }

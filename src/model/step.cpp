@@ -165,7 +165,9 @@ Worker::Worker(Step& shared, int thread_index)
       spec(*shared.spec),
       vector(shared.table->vector),
       thread(thread_index),
-      n_threads(shared.pool->n_threads()) {
+      n_threads(shared.pool->n_threads()),
+      lane_(shared.lanes != nullptr ? shared.lanes + thread_index : nullptr) {
+  if (lane_ != nullptr) lane_->Begin();
   SetRows(shared.segments, static_cast<int64_t>(shared.ids.size()));
 }
 
@@ -191,6 +193,7 @@ tensor::Inputs Worker::Finish(const InputBuffer& buffer, const float* values, in
 }
 
 tensor::Inputs Worker::Norm(const float* weight) {
+  Enter(Operation::kNorm);
   const InputBuffer& buffer = inputs(0);
   const bool keep = step.weights->has_float;
   const Range own = OwnRows();
@@ -207,6 +210,7 @@ tensor::Inputs Worker::Norm(const float* weight) {
 
 tensor::Inputs Worker::PrepareIn(const InputBuffer& buffer, const float* rows, int64_t stride,
                                  int64_t n_cols, int64_t n) {
+  Enter(Operation::kNorm);
   if (step.weights->has_int8) {
     const Range own = OwnRows(n);
     for (int64_t row = own.begin; row < own.end; ++row) {
@@ -229,6 +233,11 @@ tensor::Inputs Worker::PrepareResidual() { return Prepare(x_, spec.d_model, spec
 
 void Worker::MultiplyPanels(const tensor::Inputs& inputs, const Product& product, Range range) {
   if (range.begin >= range.end) return;
+  if (lane_ != nullptr) {
+    const int64_t n_panels = range.end - range.begin;
+    lane_->AddProduct(n_panels * product.matrix->panel_bytes,
+                      n_panels * quant::kPanelRows * product.matrix->n_cols * inputs.n_rows);
+  }
   tensor::Matmul(*step.table, *product.matrix, inputs, range.begin, range.end, product.y,
                  product.y_stride, false, scratch());
 }
@@ -247,6 +256,7 @@ void Worker::Multiply(const tensor::Inputs& inputs, std::initializer_list<Produc
 }
 
 void Worker::AddResidual(const float* bias, const float* post_norm) {
+  Enter(Operation::kNorm);
   const Range own = OwnRows();
   for (int64_t row = own.begin; row < own.end; ++row) {
     const float* sum = y(row);

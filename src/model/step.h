@@ -12,6 +12,7 @@
 #include "base/thread_pool.h"
 #include "kernels/table.h"
 #include "model/loaded.h"
+#include "model/profile.h"
 #include "model/rope.h"
 #include "model/sequence.h"
 #include "model/spec.h"
@@ -118,7 +119,8 @@ struct Step {
   int64_t n_wanted;
   float* logits;  ///< [n_wanted][n_vocab]
   const std::atomic<bool>* cancel;
-  bool stop = false;  ///< Written by thread 0 between barriers.
+  Profile::Lane* lanes = nullptr;  ///< [n_threads], or null: see profile.h.
+  bool stop = false;               ///< Written by thread 0 between barriers.
 };
 
 /// One product of a phase: y [n_rows][y_stride] = W x.
@@ -133,6 +135,9 @@ struct Product {
 class Worker {
  public:
   Worker(Step& step, int thread);
+  ~Worker() { Enter(Operation::kBarrier); }
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
 
   Step& step;
   const ModelSpec& spec;
@@ -142,7 +147,17 @@ class Worker {
 
   int64_t n_rows() const { return n_rows_; }
   std::span<const Segment> segments() const { return segments_; }
-  void Barrier() { step.pool->Barrier(thread); }
+  void Barrier() {
+    if (lane_ == nullptr) return step.pool->Barrier(thread);
+    const Operation operation = lane_->operation();
+    lane_->Enter(Operation::kBarrier);
+    step.pool->Barrier(thread);
+    lane_->Enter(operation);
+  }
+  /// For the profile: what this thread does from here on. Norm and Prepare enter kNorm themselves.
+  void Enter(Operation operation) {
+    if (lane_ != nullptr) lane_->Enter(operation);
+  }
 
   /// The rows that this thread prepares: all of them when they are few, else its share.
   Range OwnRows(int64_t n) const;
@@ -188,6 +203,7 @@ class Worker {
   int64_t n_rows_ = 0;
   bool few_ = false;
   float* x_ = nullptr;
+  Profile::Lane* const lane_;  ///< Null unless a profile is taken.
 };
 
 // A layer's parts. Each begins with the residual stream up to date in its owners and ends with y

@@ -143,6 +143,34 @@ def test_bench_has_the_fixed_keys(lamina, smollm2):
     batch = lamina.json("bench", smollm2, "-p", 0, "-n", 8, "-r", 1, "--batch", 4)
     assert batch["prefill"]["tokens_per_s"] == []
     assert batch["decode"]["batch"] == 4
+    assert "profile" not in batch
+
+
+def test_a_profile_accounts_for_the_whole_time(lamina, smollm2):
+    report = lamina.json("bench", smollm2, "-p", 48, "-n", 8, "-r", 2, "-t", 2, "--profile")
+    assert report["profile"]["prefill"]["tokens"] == 96
+    assert report["profile"]["decode"]["tokens"] == 18  # With the prompt's one token.
+    for part, profile in report["profile"].items():
+        rows = {row["name"]: row for row in profile["operations"]}
+        assert {"norm+quantize", "qkv", "rotate+store", "attention", "wo", "gate+up", "down", "head",
+                "barrier wait", "start+end", "sampling"} <= set(rows)
+        assert "router" not in rows and "delta rule" not in rows
+        assert abs(sum(row["share"] for row in rows.values()) - 1) < 1e-6
+        total = sum(row["us_per_token"] for row in rows.values())
+        assert abs(total / profile["us_per_token"] - 1) < 1e-6
+        for name in ("qkv", "wo", "gate+up", "down", "head"):
+            assert rows[name]["gb_per_s"] > 0 and rows[name]["gmac_per_s"] > 0
+            assert len(rows[name]["thread_us_per_token"]) == 2
+            assert min(rows[name]["thread_us_per_token"]) > 0
+        assert rows["attention"]["gb_per_s"] == 0  # Of weights.
+    decode = report["profile"]["decode"]
+    rows = {row["name"]: row for row in decode["operations"]}
+    weights = sum(row["gb_per_s"] * row["us_per_token"] * 1e3 for row in rows.values())
+    assert 60e6 < weights < 200e6  # Bytes per token: about the weights.
+    speed = report["decode"]["tokens_per_s"]
+    assert min(speed) * 0.8 < 1e6 / decode["us_per_token"] < max(speed) * 1.2
+    plain = lamina("bench", smollm2, "-p", 8, "-n", 2, "-r", 1, "--profile").out
+    assert "barrier wait" in plain and "us/token" in plain
 
 
 def test_the_library(lamina, smollm2):

@@ -5,6 +5,7 @@
 #include "cli/machine.h"
 #include "cli/measure.h"
 #include "cli/options.h"
+#include "cli/profile_report.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 
@@ -32,12 +33,15 @@ class Bench : public Command {
     options.Number("--depth", &depth_, 0, kMostTokens,
                    "Tokens before the generated ones; default 0");
     options.Number("--batch", &batch_, 1, 64, "Sequences that decode at once; default 1");
+    options.Flag("--profile", &with_profile_, "Also where a token's time goes, per operation");
     compute_.Define(options);
     options.Flag("--json", &json_, "One JSON object");
   }
 
   Result<int> Run(const Context&) override {
     compute_.context = std::max(n_prompt_ + 2, depth_ + n_tokens_ + 4);
+    model::Profile profile;
+    if (with_profile_) compute_.profile = &profile;
     const LoadedModel loaded = TRY(LoadModel(model_, compute_));
     if (compute_.context > loaded.model->spec().max_context) {
       return UsageError(fmt::format("depth {} and {} tokens exceed the model's context of {}",
@@ -46,9 +50,11 @@ class Bench : public Command {
     StatusLine status;
     status.Show("measuring");
     const double before = TRY(MeasureReadBandwidth(*loaded.pool));
-    SpeedMeter meter = TRY(SpeedMeter::Create(loaded, compute_.context, batch_));
+    SpeedMeter meter = TRY(SpeedMeter::Create(loaded, compute_.context, batch_, compute_.profile));
     std::vector<double> prefill;
     if (n_prompt_ > 0) prefill = TRY(meter.Prefill(n_prompt_, n_repetitions_));
+    const model::Profile prefill_profile = profile;
+    profile.Clear();
     DecodeSpeed decode;
     if (n_tokens_ > 0) decode = TRY(meter.Decode(n_tokens_, depth_, batch_, n_repetitions_));
     const uint64_t rss_bytes = ProportionalSetBytes();
@@ -70,6 +76,10 @@ class Bench : public Command {
                         {"batch", batch_},
                         {"tokens_per_s", decode.tokens_per_s},
                         {"gb_per_s", decode.gb_per_s}};
+      if (with_profile_) {
+        json["profile"] = {{"prefill", ProfileJson(prefill_profile)},
+                           {"decode", ProfileJson(profile)}};
+      }
       PrintJson(json);
       return kDone;
     }
@@ -86,6 +96,8 @@ class Bench : public Command {
       fmt::print("reading  {:8.1f} GB/s of {:.1f} before and {:.1f} after\n",
                  Median(decode.gb_per_s), before, after);
     }
+    PrintProfile("prefill", prefill_profile);
+    PrintProfile("decode", profile);
     return kDone;
   }
 
@@ -94,7 +106,7 @@ class Bench : public Command {
   int64_t n_prompt_ = 512, n_tokens_ = 128, depth_ = 0;
   int n_repetitions_ = 3, batch_ = 1;
   ComputeOptions compute_;
-  bool json_ = false;
+  bool json_ = false, with_profile_ = false;
 };
 
 }  // namespace
