@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing on this machine: Debian packages, Python packages of the tests, and checks cargo.
-# Does nothing, quickly, when everything is there. `setup.sh build` leaves the Python packages out.
+# Does nothing, quickly, when everything is there. `setup.sh build` leaves out what only tests and checks need.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scope=${1:-all}
@@ -12,6 +12,7 @@ installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = i
 install_packages() {
   local missing=() package
   while read -r package; do
+    [[ $scope == build && $package == "# test"* ]] && break
     [[ -z $package || $package == \#* ]] || installed "$package" || missing+=("$package")
   done <tools/packages.txt
   [ ${#missing[@]} -eq 0 ] && return
@@ -21,8 +22,15 @@ install_packages() {
     as_root=(sudo)
   fi
   say "installing ${missing[*]}"
-  "${as_root[@]}" apt-get update -qq >&2
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+  local log
+  log=$(mktemp)
+  if ! { "${as_root[@]}" apt-get update -qq &&
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    say "apt-get failed; everything it said is in $log"
+    exit 1
+  fi
+  rm -f "$log"
 }
 
 # True where the interpreter has a sufficient version of every package in tests/requirements.txt.

@@ -24,13 +24,30 @@ class Descriptor {
   ~Descriptor() {
     if (fd_ >= 0) close(fd_);
   }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&&) = delete;
   int get() const { return fd_; }
 
  private:
   int fd_;
 };
+
+struct OpenFile {
+  Descriptor fd;
+  uint64_t n_bytes;
+};
+
+// A FIFO or a device is refused and never waited for.
+Result<OpenFile> OpenRegular(const std::string& path) {
+  Descriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (fd.get() < 0) return Error(ErrnoStatus(errno, "open", path));
+  struct stat info;
+  if (fstat(fd.get(), &info) != 0) return Error(ErrnoStatus(errno, "read", path));
+  if (!S_ISREG(info.st_mode)) {
+    return Error(Code::kInvalidArgument, "{} is not a regular file", path);
+  }
+  return OpenFile{std::move(fd), static_cast<uint64_t>(info.st_size)};
+}
 
 Result<> WriteAll(int fd, Bytes bytes, const std::string& path) {
   while (!bytes.empty()) {
@@ -79,19 +96,13 @@ Status ErrnoStatus(int error, std::string_view action, std::string_view path) {
 }
 
 Result<MappedFile> MappedFile::Open(const std::string& path) {
-  Descriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (fd.get() < 0) return Error(ErrnoStatus(errno, "open", path));
-  struct stat info;
-  if (fstat(fd.get(), &info) != 0) return Error(ErrnoStatus(errno, "read", path));
-  if (!S_ISREG(info.st_mode))
-    return Error(Code::kInvalidArgument, "{} is not a regular file", path);
-  if (info.st_size == 0) return Error(Code::kInvalidArgument, "{} is empty", path);
-  const auto n_bytes = static_cast<size_t>(info.st_size);
-  void* data = mmap(nullptr, n_bytes, PROT_READ, MAP_PRIVATE, fd.get(), 0);
+  const OpenFile source = TRY(OpenRegular(path));
+  if (source.n_bytes == 0) return Error(Code::kInvalidArgument, "{} is empty", path);
+  void* data = mmap(nullptr, source.n_bytes, PROT_READ, MAP_PRIVATE, source.fd.get(), 0);
   if (data == MAP_FAILED) return Error(ErrnoStatus(errno, "map", path));
   MappedFile file;
   file.data_ = static_cast<const uint8_t*>(data);
-  file.n_bytes_ = n_bytes;
+  file.n_bytes_ = source.n_bytes;
   return file;
 }
 
@@ -117,16 +128,11 @@ void MappedFile::DropPages(uint64_t offset, uint64_t n_bytes) const {
 }
 
 Result<std::string> ReadFile(const std::string& path, uint64_t max_bytes) {
-  Descriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (fd.get() < 0) return Error(ErrnoStatus(errno, "open", path));
-  struct stat info;
-  if (fstat(fd.get(), &info) != 0) return Error(ErrnoStatus(errno, "read", path));
-  if (!S_ISREG(info.st_mode))
-    return Error(Code::kInvalidArgument, "{} is not a regular file", path);
+  const OpenFile source = TRY(OpenRegular(path));
   std::string content;
   char buffer[65536];
   for (;;) {
-    const ssize_t n = read(fd.get(), buffer, sizeof buffer);
+    const ssize_t n = read(source.fd.get(), buffer, sizeof buffer);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return Error(ErrnoStatus(errno, "read", path));
     if (n == 0) return content;

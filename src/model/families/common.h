@@ -170,6 +170,9 @@ VectorPlan WholeVector(const format::Tensor* tensor,
 Result<TensorPlan> PlanByNames(const format::ModelSource& source, const ModelSpec& spec,
                                const PlanNames& names);
 
+/// PlanByNames with the names of Llama, for families whose files are laid out as its are.
+Result<TensorPlan> PlanLlama(const format::ModelSource& source, const ModelSpec& spec);
+
 /// Names of the experts of a layer: stacked in GGUF, one tensor each in Hugging Face ("{}" is the
 /// expert), or stacked there too under the names of newer checkpoints.
 struct ExpertNames {

@@ -22,14 +22,8 @@ Result<ModelSpec> Read(const Fields& fields) {
   return spec;
 }
 
-Result<TensorPlan> Plan(const format::ModelSource& source, const ModelSpec& spec) {
-  return PlanByNames(
-      source, spec,
-      {.matrices = kLlamaMatrices, .vectors = kLlamaVectors, .gguf_adjacent_pairs = true});
-}
-
 }  // namespace
 
-extern const FamilyCode kGranite = {Read, Plan};
+extern const FamilyCode kGranite = {Read, PlanLlama};
 
 }  // namespace lamina::model::families

@@ -13,9 +13,7 @@ Result<ModelSpec> Read(const Fields& fields) {
 }
 
 Result<TensorPlan> Plan(const format::ModelSource& source, const ModelSpec& spec) {
-  TensorPlan plan = TRY(PlanByNames(
-      source, spec,
-      {.matrices = kLlamaMatrices, .vectors = kLlamaVectors, .gguf_adjacent_pairs = true}));
+  TensorPlan plan = TRY(PlanLlama(source, spec));
   TRY(PlanExperts(source, spec,
                   {.hf_router = "block_sparse_moe.gate.weight",
                    .hf_gate = "block_sparse_moe.experts.{}.w1.weight",

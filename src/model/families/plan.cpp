@@ -197,6 +197,12 @@ Result<TensorPlan> PlanByNames(const format::ModelSource& source, const ModelSpe
   return plan;
 }
 
+Result<TensorPlan> PlanLlama(const format::ModelSource& source, const ModelSpec& spec) {
+  return PlanByNames(
+      source, spec,
+      {.matrices = kLlamaMatrices, .vectors = kLlamaVectors, .gguf_adjacent_pairs = true});
+}
+
 Result<> PlanExperts(const format::ModelSource& source, const ModelSpec& spec,
                      const ExpertNames& names, TensorPlan* plan) {
   const TensorFinder find(source);

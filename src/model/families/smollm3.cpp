@@ -25,14 +25,8 @@ Result<ModelSpec> Read(const Fields& fields) {
   return spec;
 }
 
-Result<TensorPlan> Plan(const format::ModelSource& source, const ModelSpec& spec) {
-  return PlanByNames(
-      source, spec,
-      {.matrices = kLlamaMatrices, .vectors = kLlamaVectors, .gguf_adjacent_pairs = true});
-}
-
 }  // namespace
 
-extern const FamilyCode kSmolLm3 = {Read, Plan};
+extern const FamilyCode kSmolLm3 = {Read, PlanLlama};
 
 }  // namespace lamina::model::families
