@@ -51,7 +51,7 @@ struct AttentionArgs {
   int64_t q_stride;
   int64_t n_tokens;
   int n_group;  ///< Query heads that read this KV head, or some of them.
-  int d_head;   ///< 16..512, a multiple of 8.
+  int d_head;   ///< 1..512.
   int d_value;  ///< Width of V and out, likewise.
   KvType kv_type;
   int page_tokens;             ///< Positions per page, a multiple of 16.
@@ -112,7 +112,7 @@ struct DeltaArgs {
   const float* beta;       ///< [n_tokens * gate_stride].
   int64_t gate_stride;
   int64_t n_tokens;
-  int d_k, d_v;  ///< Multiples of 8, at most 256.
+  int d_k, d_v;  ///< 1..256.
   float* state;  ///< [d_k][d_v]; updated in place.
   float* out;    ///< [n_tokens][out_stride], d_v values each; may alias v.
   int64_t out_stride;

@@ -74,9 +74,9 @@ Result<> CheckAttention(const ModelSpec& spec, size_t i) {
                  must);
   };
   for (int width : {layer.d_head, layer.d_value}) {
-    if (width < 8 || width > 512 || width % 8 != 0) {
+    if (width < 1 || width > 512) {
       return bad("the width of attention heads (key_length, value_length, head_dim)", width,
-                 "a multiple of 8 from 8 to 512");
+                 "1 to 512");
     }
   }
   if (layer.n_kv_heads < 1 || layer.n_heads % layer.n_kv_heads != 0) {
@@ -109,10 +109,10 @@ Result<> CheckRecurrent(const ModelSpec& spec, Mixer mixer) {
   }
   if (mixer != Mixer::kGatedDeltaNet) return {};
   for (int width : {spec.d_k_head, spec.d_v_head}) {
-    if (width < 8 || width > 256 || width % 8 != 0) {
+    if (width < 1 || width > 256) {
       return Error(Code::kInvalidArgument,
                    "the width of linear attention heads (ssm.state_size, linear_key_head_dim, "
-                   "linear_value_head_dim) is {}, but must be a multiple of 8 from 8 to 256",
+                   "linear_value_head_dim) is {}, but must be 1 to 256",
                    width);
     }
   }

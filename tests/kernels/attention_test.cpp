@@ -161,9 +161,13 @@ std::vector<Shape> Shapes() {
     shapes.push_back({3, 64, 64, n, 0, 0});
   }
   for (int group : {1, 2, 4, 5, 6, 7, 8, 9, 16}) shapes.push_back({group, 64, 64, 150, 0, 0});
-  for (int d : {16, 24, 40, 72, 80, 96, 128, 256, 512}) shapes.push_back({2, d, d, 140, 0, 0});
+  for (int d : {1, 4, 7, 12, 16, 20, 24, 33, 36, 40, 72, 80, 90, 96, 112, 128, 256, 512}) {
+    shapes.push_back({2, d, d, 140, 0, 0});
+  }
   shapes.push_back({2, 64, 32, 140, 0, 0});
   shapes.push_back({2, 32, 72, 140, 0, 0});
+  shapes.push_back({3, 12, 20, 140, 9, 0});
+  shapes.push_back({5, 36, 7, 140, 0, 2.0f});
   for (int64_t window : {1, 7, 16, 100, 129, 1000}) shapes.push_back({3, 32, 32, 280, window, 0});
   shapes.push_back({2, 64, 64, 200, 0, 1.5f});
   shapes.push_back({4, 64, 64, 200, 50, 50.0f});

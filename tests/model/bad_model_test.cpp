@@ -86,7 +86,7 @@ std::vector<Fault> Faults() {
       Key("feed_forward_length_97", "llama.feed_forward_length", u(97), {"ffn_"}),
       Key("context_length_0", "llama.context_length", u(0), {"llama.context_length"}),
       Key("key_length_0", "llama.attention.key_length", u(0), {"key_length"}),
-      Key("key_length_20", "llama.attention.key_length", u(20), {"key_length", "20"}),
+      Key("key_length_20", "llama.attention.key_length", u(20), {"blk.0.attn_q.weight", "80"}),
       Key("key_length_4096", "llama.attention.key_length", u(4096), {"key_length"}),
       Key("rope_wider_than_head", "llama.rope.dimension_count", u(32), {"rope.dimension_count"}),
       Key("rope_odd", "llama.rope.dimension_count", u(15), {"rope.dimension_count"}),

@@ -243,7 +243,9 @@ void BlockTile(const AttentionArgs& a, const KvBlock& block, int64_t block_begin
     factor[r] = SoftmaxBlock<S>(scores + r * kAttentionBlock, panel_begin, panel_end, part.begin,
                                 part.end, a.softcap, state + r);
   }
-  const int whole = block.value_column_bytes == 0 ? a.d_value / 16 * 16 : a.d_value;
+  // Rows of the cache end at a multiple of 8, converted ones at one of 16.
+  const int stored = (a.d_value + 7) / 8 * 8;
+  const int whole = block.value_column_bytes == 0 ? stored / 16 * 16 : (a.d_value + 15) / 16 * 16;
   int column = 0;
   for (; column + 16 * kMany <= whole; column += 16 * kMany) {
     ValueTile<S, T, R, kMany, false>(scores, block, first.begin, last.end, column, factor, sums,
@@ -291,7 +293,7 @@ void ConvertBlock(const AttentionArgs& a, int begin, int end, KvBlock* block, fl
   for (int i = begin; i < end; ++i) {
     const KvReader<S, T> reader{block->values[i / 16] + (i % 16) * block->value_row_bytes};
     int column = 0;
-    for (; column + 16 <= a.d_value; column += 16) {
+    for (; column + 8 < a.d_value; column += 16) {
       S::Store(values + column / 16 * kGroup + 16 * i, reader.Value(column));
     }
     if (column < a.d_value) {

@@ -78,6 +78,7 @@ void StoreValue(const float* x, KvType type, int64_t n, void* page, int64_t slot
   auto* bytes = static_cast<uint8_t*>(page) + slot * KvRowBytes(type, n);
   switch (type) {
     case KvType::kF32:
+      __builtin_memset(bytes, 0, static_cast<size_t>(KvRowBytes(type, n)));
       __builtin_memcpy(bytes, x, static_cast<size_t>(n) * sizeof(float));
       return;
     case KvType::kF16:
@@ -85,7 +86,7 @@ void StoreValue(const float* x, KvType type, int64_t n, void* page, int64_t slot
       for (int64_t i = 0; i < n; i += 16) {
         uint16_t narrow[16];
         NarrowPart<S>(x + i, type, n - i, narrow);
-        __builtin_memcpy(bytes + 2 * i, narrow, 2 * static_cast<size_t>(n - i < 16 ? n - i : 16));
+        __builtin_memcpy(bytes + 2 * i, narrow, n - i <= 8 ? 16 : 32);
       }
       return;
     case KvType::kQ8_0:

@@ -50,16 +50,16 @@ inline float ExpOf(float x) {
   return lanes[0];
 }
 
-/// One token for C groups of 16 columns of the state; kPart: one group of 8. The state is read
+/// One token for C groups of 16 columns of the state, or for n < 16 of them. The state is read
 /// twice: the first pass needs the whole of S^T k, the second decays again, writes, and sums S^T q.
 template <class S, int C, bool kPart>
 inline void DeltaColumns(const float* q, const float* k, const float* v, float decay, float beta,
-                         int d_k, int64_t d_v, float* state, float* out) {
+                         int d_k, int64_t d_v, int64_t n, float* state, float* out) {
   using F = typename S::F;
-  const auto load = [](const float* p) { return kPart ? LoadPart<S>(p, 8) : S::Load(p); };
-  const auto store = [](float* p, F x) {
+  const auto load = [n](const float* p) { return kPart ? LoadPart<S>(p, n) : S::Load(p); };
+  const auto store = [n](float* p, F x) {
     if (!kPart) return S::Store(p, x);
-    StorePart<S>(p, x, 8);
+    StorePart<S>(p, x, n);
   };
   const F g = S::Set(decay);
   F sum[C];
@@ -100,16 +100,16 @@ void DeltaRecurrent(const DeltaArgs& a) noexcept {
     const float beta = a.beta[t * a.gate_stride];
     int column = 0;
     for (; column + 32 <= a.d_v; column += 32) {
-      DeltaColumns<S, 2, false>(q, k, v + column, decay, beta, a.d_k, a.d_v, a.state + column,
-                                out + column);
+      DeltaColumns<S, 2, false>(q, k, v + column, decay, beta, a.d_k, a.d_v, a.d_v - column,
+                                a.state + column, out + column);
     }
     for (; column + 16 <= a.d_v; column += 16) {
-      DeltaColumns<S, 1, false>(q, k, v + column, decay, beta, a.d_k, a.d_v, a.state + column,
-                                out + column);
+      DeltaColumns<S, 1, false>(q, k, v + column, decay, beta, a.d_k, a.d_v, a.d_v - column,
+                                a.state + column, out + column);
     }
     if (column < a.d_v) {
-      DeltaColumns<S, 1, true>(q, k, v + column, decay, beta, a.d_k, a.d_v, a.state + column,
-                               out + column);
+      DeltaColumns<S, 1, true>(q, k, v + column, decay, beta, a.d_k, a.d_v, a.d_v - column,
+                               a.state + column, out + column);
     }
   }
 }
