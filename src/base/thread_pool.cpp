@@ -5,12 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <climits>
-#include <cstdio>
-#include <fstream>
-#include <set>
-#include <string>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -89,16 +84,6 @@ class FlushDenormals {
 #endif
 };
 
-// The cgroup's CPU quota in whole CPUs, or `fallback` where there is none.
-int CgroupCpus(int fallback) {
-  std::ifstream file("/sys/fs/cgroup/cpu.max");
-  std::string quota;
-  double period = 0;
-  if (!(file >> quota >> period) || quota == "max" || period <= 0) return fallback;
-  const double cpus = std::strtod(quota.c_str(), nullptr) / period;
-  return std::clamp(static_cast<int>(cpus + 0.5), 1, fallback);
-}
-
 }  // namespace
 
 struct ThreadPool::Impl {
@@ -158,22 +143,6 @@ void ThreadPool::Barrier(int) {
   } else {
     pool.gate.WaitWhile(seen);
   }
-}
-
-int DefaultThreadCount() {
-  cpu_set_t affinity;
-  if (sched_getaffinity(0, sizeof affinity, &affinity) != 0) return 1;
-  // Two hyperthreads share one core's arithmetic: count cores by (package, core).
-  std::set<std::pair<int, int>> cores;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (!CPU_ISSET(cpu, &affinity)) continue;
-    const std::string topology = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/";
-    int package = 0, core = cpu;
-    std::ifstream(topology + "physical_package_id") >> package;
-    std::ifstream(topology + "core_id") >> core;
-    cores.emplace(package, core);
-  }
-  return CgroupCpus(std::max<int>(1, static_cast<int>(cores.size())));
 }
 
 }  // namespace lamina
