@@ -12,25 +12,12 @@
 #include <filesystem>
 #include <utility>
 
+#include "base/descriptor.h"
+
 namespace lamina {
 namespace {
 
 constexpr std::string_view kTemporarySuffix = ".XXXXXX";
-
-// Closes a descriptor when it goes out of scope.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 struct OpenFile {
   Descriptor fd;
@@ -117,6 +104,14 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 
 MappedFile::~MappedFile() {
   if (data_) munmap(const_cast<uint8_t*>(data_), n_bytes_);
+}
+
+void MappedFile::WillNeed(uint64_t offset, uint64_t n_bytes) const {
+  if (offset >= n_bytes_) return;
+  const uint64_t begin = offset / static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) *
+                         static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  const uint64_t end = offset + std::min<uint64_t>(n_bytes, n_bytes_ - offset);
+  madvise(const_cast<uint8_t*>(data_) + begin, end - begin, MADV_WILLNEED);
 }
 
 void MappedFile::DropPages(uint64_t offset, uint64_t n_bytes) const {

@@ -30,6 +30,9 @@ class MappedFile {
 
   Bytes bytes() const { return {data_, n_bytes_}; }
 
+  /// Tells the kernel to begin reading [offset, offset + n_bytes) from the disk.
+  void WillNeed(uint64_t offset, uint64_t n_bytes) const;
+
   /// Tells the kernel that [offset, offset + n_bytes) will not be read again soon: its pages leave
   /// this process's memory, not the page cache.
   void DropPages(uint64_t offset, uint64_t n_bytes) const;

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "cli/options.h"
+#include "cli/progress_bar.h"
 #include "cli/terminal.h"
 #include "store/library.h"
 #ifdef LAMINA_BRIDGE
@@ -48,6 +49,7 @@ void ComputeOptions::Define(Options& options) {
                  "Threads; default: physical cores of this process");
   options.Text("--kv", &kv_type, "Type of keys and values: f32, f16, bf16, q8_0; default f16",
                "TYPE");
+  cache.Define(options);
 }
 
 Result<std::unique_ptr<const format::ModelSource>> OpenModel(const std::string& name) {
@@ -70,9 +72,20 @@ Result<LoadedModel> LoadModel(const std::string& name, const ComputeOptions& opt
   load_options.kv_type = options.kv_type;
   load_options.context = options.context;
   load_options.profile = options.profile;
+  const auto cache = OpenWeightCache(options.cache);
+  load_options.packed_store = cache.get();
+  load_options.on_packing = [&](uint64_t done_bytes, uint64_t total_bytes) {
+    const double part = static_cast<double>(done_bytes) / static_cast<double>(total_bytes);
+    status.Show(fmt::format("packing weights {} {:3.0f}%", Bar(part, 24), 100 * part));
+  };
   loaded.model = TRY(model::Model::Load(*loaded.source, *loaded.pool, load_options));
   loaded.load_ms =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  if (cache && !cache->problem().ok()) {
+    status.Clear();
+    fmt::print(stderr, "lamina: the packed weights are not kept for the next start: {}\n",
+               cache->problem().message());
+  }
   return loaded;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/result.h"
 #include "base/thread_pool.h"
+#include "cli/weight_cache.h"
 #include "engine/engine.h"
 #include "format/model_source.h"
 #include "model/model.h"
@@ -22,6 +23,7 @@ struct ComputeOptions {
   int64_t context = 0;
   std::string kv_type;
   model::Profile* profile = nullptr;  ///< Filled by the model while it is started.
+  CacheOptions cache;
 
   void Define(Options& options);
 };

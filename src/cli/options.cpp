@@ -30,6 +30,17 @@ void Options::Argument(const char* name, std::string* value, const char* help) {
   app_.add_option(name, *value, help)->required();
 }
 
+void Options::Choice(const char* name, std::string* value, const std::vector<std::string>& words,
+                     const char* help) {
+  CLI::Option* option = app_.add_option(name, *value, help)->required();
+  std::string type;
+  for (const std::string& word : words) type += (type.empty() ? "" : "|") + word;
+  option->type_name(type)->check([words, type](const std::string& word) -> std::string {
+    if (std::find(words.begin(), words.end(), word) != words.end()) return "";
+    return fmt::format("{} is none of {}", word, type);
+  });
+}
+
 void Options::OptionalArgument(const char* name, std::string* value, const char* help) {
   app_.add_option(name, *value, help);
 }

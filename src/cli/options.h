@@ -26,6 +26,9 @@ class Options {
   explicit Options(CLI::App& app) : app_(app) {}
 
   void Argument(const char* name, std::string* value, const char* help);
+  /// One of these words.
+  void Choice(const char* name, std::string* value, const std::vector<std::string>& words,
+              const char* help);
   void OptionalArgument(const char* name, std::string* value, const char* help);
   /// All arguments that are left.
   void Arguments(const char* name, std::vector<std::string>* values, const char* help);

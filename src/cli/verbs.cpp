@@ -11,6 +11,7 @@ constexpr Verb kVerbs[] = {
     {"rm", "Remove models from the library", MakeRemove},
     {"import", "Add a model file to the library, in place", MakeImport},
     {"cp", "Give a model a second name", MakeCopy},
+    {"cache", "List or prune the packed weights kept for quick starts", MakeCache},
     {"tokenize", "Text on standard input to token ids", MakeTokenize},
     {"detokenize", "Token ids on standard input to text", MakeDetokenize},
     {"logits", "Write a model's logits for given ids to a file", MakeLogits},

@@ -8,6 +8,7 @@
 namespace lamina::cli {
 
 std::unique_ptr<Command> MakeBench();
+std::unique_ptr<Command> MakeCache();
 std::unique_ptr<Command> MakeCompletion();
 std::unique_ptr<Command> MakeCopy();
 std::unique_ptr<Command> MakeDetokenize();

@@ -3,20 +3,10 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 #include <utility>
 
 namespace lamina::model {
 namespace {
-
-int64_t Cols(const format::Tensor& tensor) {
-  return tensor.shape.empty() ? 1 : tensor.shape.back();
-}
-
-int64_t RowBytes(const format::Tensor& tensor) {
-  return Cols(tensor) / tensor.type->block_values * tensor.type->block_bytes;
-}
 
 int64_t NumValues(const format::Tensor& tensor) {
   int64_t n = 1;
@@ -31,7 +21,7 @@ int64_t NumValues(const VectorPlan& plan) {
 
 int64_t MatrixBytes(const MatrixPlan& plan) {
   if (plan.tensor == nullptr) return 0;
-  return Arena::Rounded(tensor::PackedBytes(*plan.tensor->type, plan.n_rows, Cols(*plan.tensor)));
+  return Arena::Rounded(tensor::PackedBytes(*plan.tensor->type, plan.n_rows, ColsOf(*plan.tensor)));
 }
 
 int64_t VectorBytes(const VectorPlan& plan) {
@@ -41,139 +31,113 @@ int64_t VectorBytes(const VectorPlan& plan) {
 
 int64_t TableBytes(const MatrixPlan& plan) {
   if (plan.tensor == nullptr) return 0;
-  return Arena::Rounded(plan.n_rows * RowBytes(*plan.tensor));
+  return Arena::Rounded(plan.n_rows * RowBytesOf(*plan.tensor));
 }
 
-const uint8_t* SourceRow(const MatrixPlan& plan, int64_t row) {
-  const int64_t index = plan.row_order.empty() ? plan.row_begin + row : plan.row_order[row];
-  return plan.tensor->data.data() + index * RowBytes(*plan.tensor);
-}
-
-// The bytes of a float matrix with its columns reordered: rows of the result, one after another.
-std::vector<uint8_t> ReorderColumns(const MatrixPlan& plan) {
-  const int64_t n_cols = Cols(*plan.tensor);
-  const int64_t value_bytes = plan.tensor->type->block_bytes;
-  std::vector<uint8_t> out(static_cast<size_t>(plan.n_rows * n_cols * value_bytes));
-  uint8_t* to = out.data();
-  for (int64_t row = 0; row < plan.n_rows; ++row) {
-    const uint8_t* from = SourceRow(plan, row);
-    for (int64_t col = 0; col < n_cols; ++col, to += value_bytes) {
-      std::memcpy(to, from + plan.col_order[col] * value_bytes, static_cast<size_t>(value_bytes));
-    }
-  }
-  return out;
-}
-
-// Bytes of the file that are packed before they leave memory.
-constexpr int64_t kPackBytes = int64_t{16} << 20;
-
-class Loader {
+// Walks a plan in the order of consumption: lists its pieces, and points `weights` at them.
+class Binder {
  public:
-  Loader(const format::ModelSource& source, ThreadPool& pool, Weights* weights)
-      : source_(source), pool_(pool), weights_(*weights) {
+  // `data` null: only the list is wanted.
+  Binder(const uint8_t* data, Weights* weights, std::vector<Piece>* pieces)
+      : data_(data), weights_(*weights), pieces_(*pieces) {
     weights_.all_f32 = true;
   }
 
-  tensor::Matrix Load(const MatrixPlan& plan) {
+  void Bind(const TensorPlan& plan) {
+    for (const LayerPlan& layer : plan.layers) {
+      LayerWeights& out = weights_.layers.emplace_back();
+      for (int i = 0; i < kNumVectorRoles; ++i) out.vectors[i] = Vector(layer.vectors[i]);
+      // MatrixRole's order is the order in which a layer reads them.
+      for (int i = 0; i < kNumMatrixRoles; ++i) out.matrices[i] = Matrix(layer.matrices[i]);
+      out.expert_gate = Matrices(layer.expert_gate);
+      out.expert_up = Matrices(layer.expert_up);
+      out.expert_down = Matrices(layer.expert_down);
+    }
+    weights_.output_norm = Vector(plan.output_norm);
+    const bool tied = plan.head.tensor == nullptr;
+    weights_.head = Matrix(tied ? plan.embedding : plan.head);
+    if (!tied) weights_.embedding = Table(plan.embedding);
+    weights_.per_layer_embedding = Table(plan.per_layer_embedding);
+    weights_.per_layer_projection = Matrix(plan.per_layer_projection);
+    weights_.per_layer_norm = Vector(plan.per_layer_norm);
+    weights_.n_bytes = offset_;
+  }
+
+ private:
+  tensor::Matrix Matrix(const MatrixPlan& plan) {
     if (plan.tensor == nullptr) return {};
     const quant::TypeInfo& type = *plan.tensor->type;
     (type.is_float ? weights_.has_float : weights_.has_int8) = true;
     if (type.name != "F32") weights_.all_f32 = false;
-    const int64_t n_cols = Cols(*plan.tensor);
-    uint8_t* panels = weights_.arena.Take(tensor::PackedBytes(type, plan.n_rows, n_cols));
-    tensor::Matrix matrix;
-    if (plan.col_order.empty()) {
-      matrix = LoadRows(plan, panels);
-    } else {
-      const std::vector<uint8_t> rows = ReorderColumns(plan);
-      const int64_t row_bytes = RowBytes(*plan.tensor);
-      matrix = tensor::Pack(
-          pool_, type, plan.n_rows, n_cols,
-          [&](int64_t row) { return rows.data() + row * row_bytes; }, panels);
-    }
-    Drop(*plan.tensor, 0, plan.tensor->data.size());
-    return matrix;
+    const int64_t n_cols = ColsOf(*plan.tensor);
+    const uint8_t* panels = Take({.matrix = &plan}, MatrixBytes(plan));
+    return {&type, plan.n_rows, n_cols, panels, type.panel_bytes(n_cols)};
   }
 
-  std::vector<tensor::Matrix> Load(const std::vector<MatrixPlan>& plans) {
+  std::vector<tensor::Matrix> Matrices(const std::vector<MatrixPlan>& plans) {
     std::vector<tensor::Matrix> out;
     out.reserve(plans.size());
-    for (const MatrixPlan& plan : plans) out.push_back(Load(plan));
+    for (const MatrixPlan& plan : plans) out.push_back(Matrix(plan));
     return out;
   }
 
-  RowTable LoadTable(const MatrixPlan& plan) {
+  RowTable Table(const MatrixPlan& plan) {
     if (plan.tensor == nullptr) return {};
     if (plan.tensor->type->name != "F32") weights_.all_f32 = false;
-    RowTable table{plan.tensor->type, Cols(*plan.tensor), RowBytes(*plan.tensor), nullptr};
-    uint8_t* data = weights_.arena.Take(plan.n_rows * table.row_bytes);
-    pool_.Run([&](int thread) {
-      const Range range = SplitRange(plan.n_rows, thread, pool_.n_threads());
-      for (int64_t row = range.begin; row < range.end; ++row) {
-        std::memcpy(data + row * table.row_bytes, SourceRow(plan, row),
-                    static_cast<size_t>(table.row_bytes));
-      }
-    });
-    table.data = data;
-    Drop(*plan.tensor, 0, plan.tensor->data.size());
-    return table;
+    const uint8_t* rows = Take({.table = &plan}, TableBytes(plan));
+    return {plan.tensor->type, ColsOf(*plan.tensor), RowBytesOf(*plan.tensor), rows};
   }
 
-  const float* Load(const VectorPlan& plan) {
+  const float* Vector(const VectorPlan& plan) {
     if (plan.tensor == nullptr) return nullptr;
-    const quant::TypeInfo& type = *plan.tensor->type;
-    std::vector<float> all(static_cast<size_t>(NumValues(*plan.tensor)));
-    type.dequantize(plan.tensor->data.data(), static_cast<int64_t>(all.size()) / type.block_values,
-                    all.data());
-    const int64_t n = NumValues(plan);
-    auto* out =
-        reinterpret_cast<float*>(weights_.arena.Take(n * static_cast<int64_t>(sizeof(float))));
-    for (int64_t i = 0; i < n; ++i) {
-      const float x = all[plan.begin + (plan.order.empty() ? i : plan.order[i])];
-      switch (plan.transform) {
-        case VectorPlan::Transform::kNone:
-          out[i] = x;
-          break;
-        case VectorPlan::Transform::kPlusOne:
-          out[i] = 1.0f + x;
-          break;
-        case VectorPlan::Transform::kNegativeExp:
-          out[i] = -std::exp(x);
-          break;
-      }
-    }
-    return out;
+    return reinterpret_cast<const float*>(Take({.vector = &plan}, VectorBytes(plan)));
   }
 
- private:
-  // Packs a part of the rows after the other, so that a huge embedding is never in memory twice.
-  tensor::Matrix LoadRows(const MatrixPlan& plan, uint8_t* panels) {
-    const quant::TypeInfo& type = *plan.tensor->type;
-    const int64_t n_cols = Cols(*plan.tensor), row_bytes = RowBytes(*plan.tensor);
-    const int64_t panel_bytes = type.panel_bytes(n_cols);
-    const int64_t n_panels_at_once =
-        std::max<int64_t>(1, kPackBytes / (row_bytes * quant::kPanelRows));
-    const int64_t n_rows_at_once = n_panels_at_once * quant::kPanelRows;
-    for (int64_t begin = 0; begin < plan.n_rows; begin += n_rows_at_once) {
-      const int64_t n = std::min(n_rows_at_once, plan.n_rows - begin);
-      tensor::Pack(
-          pool_, type, n, n_cols, [&](int64_t row) { return SourceRow(plan, begin + row); },
-          panels + begin / quant::kPanelRows * panel_bytes);
-      if (plan.row_order.empty()) {
-        Drop(*plan.tensor, (plan.row_begin + begin) * row_bytes, n * row_bytes);
-      }
-    }
-    return {&type, plan.n_rows, n_cols, panels, panel_bytes};
+  const uint8_t* Take(Piece piece, int64_t n_bytes) {
+    piece.offset = offset_;
+    piece.n_bytes = n_bytes;
+    offset_ += n_bytes;
+    pieces_.push_back(piece);
+    return data_ == nullptr ? nullptr : data_ + piece.offset;
   }
 
-  void Drop(const format::Tensor& tensor, uint64_t begin, uint64_t n_bytes) {
-    source_.file(tensor.file).DropPages(tensor.offset + begin, n_bytes);
-  }
-
-  const format::ModelSource& source_;
-  ThreadPool& pool_;
+  const uint8_t* data_;
+  int64_t offset_ = 0;
   Weights& weights_;
+  std::vector<Piece>& pieces_;
 };
+
+Weights BindTo(const TensorPlan& plan, const uint8_t* data) {
+  Weights weights;
+  std::vector<Piece> pieces;
+  Binder(data, &weights, &pieces).Bind(plan);
+  return weights;
+}
+
+// A file whose pieces are not the plan's was not made by this program, whatever its key says.
+bool Fits(const std::vector<Piece>& pieces, const format::PackedHeader& header) {
+  return std::equal(pieces.begin(), pieces.end(), header.pieces.begin(), header.pieces.end(),
+                    [](const Piece& piece, const format::PackedPiece& stored) {
+                      return static_cast<uint64_t>(piece.n_bytes) == stored.n_bytes;
+                    });
+}
+
+// The packed weights in the store, from before or made now. Errors: it cannot keep them.
+Result<format::PackedFile> FileOf(const format::ModelSource& source,
+                                  const std::vector<Piece>& pieces, ThreadPool& pool,
+                                  format::PackedStore& store, const PackingProgress& progress) {
+  const std::string content = DescribeContent(pieces);
+  auto found = store.Open(source, content);
+  if (found && Fits(pieces, found->header())) return found;
+  std::vector<format::PackedPiece> sizes;
+  for (const Piece& piece : pieces) sizes.push_back({static_cast<uint64_t>(piece.n_bytes), 0});
+  format::PackedWriter writer = TRY(store.Create(source, content, std::move(sizes)));
+  PackPieces(source, pieces, pool, writer.data(), progress,
+             [&](uint64_t begin, uint64_t end) { writer.Flush(begin, end); });
+  format::PackedFile file = TRY(store.Finish(std::move(writer), pool));
+  if (!Fits(pieces, file.header())) return Error(Code::kDataLoss, "packed weights: other pieces");
+  return file;
+}
 
 }  // namespace
 
@@ -212,20 +176,14 @@ uint8_t* Arena::Take(int64_t n_bytes) {
   return out;
 }
 
-int64_t WeightBytes(const TensorPlan& plan) {
-  int64_t bytes = plan.head.tensor == nullptr ? MatrixBytes(plan.embedding)
-                                              : MatrixBytes(plan.head) + TableBytes(plan.embedding);
-  bytes += VectorBytes(plan.output_norm) + TableBytes(plan.per_layer_embedding) +
-           MatrixBytes(plan.per_layer_projection) + VectorBytes(plan.per_layer_norm);
-  for (const LayerPlan& layer : plan.layers) {
-    for (const MatrixPlan& matrix : layer.matrices) bytes += MatrixBytes(matrix);
-    for (const VectorPlan& vector : layer.vectors) bytes += VectorBytes(vector);
-    for (const auto* experts : {&layer.expert_gate, &layer.expert_up, &layer.expert_down}) {
-      for (const MatrixPlan& matrix : *experts) bytes += MatrixBytes(matrix);
-    }
-  }
-  return bytes;
+std::vector<Piece> ListPieces(const TensorPlan& plan) {
+  Weights weights;
+  std::vector<Piece> pieces;
+  Binder(nullptr, &weights, &pieces).Bind(plan);
+  return pieces;
 }
+
+int64_t WeightBytes(const TensorPlan& plan) { return BindTo(plan, nullptr).n_bytes; }
 
 int64_t WeightBytesPerToken(const ModelSpec& spec, const Weights& weights) {
   const auto bytes_of = [](const tensor::Matrix& m) { return m.n_panels() * m.panel_bytes; };
@@ -245,26 +203,31 @@ int64_t WeightBytesPerToken(const ModelSpec& spec, const Weights& weights) {
 }
 
 Result<Weights> LoadWeights(const format::ModelSource& source, const TensorPlan& plan,
-                            ThreadPool& pool) {
-  Weights weights;
-  weights.arena = TRY(Arena::Create(WeightBytes(plan)));
-  Loader loader(source, pool, &weights);
-  for (const LayerPlan& layer : plan.layers) {
-    LayerWeights& out = weights.layers.emplace_back();
-    for (int i = 0; i < kNumVectorRoles; ++i) out.vectors[i] = loader.Load(layer.vectors[i]);
-    // MatrixRole's order is the order in which a layer reads them.
-    for (int i = 0; i < kNumMatrixRoles; ++i) out.matrices[i] = loader.Load(layer.matrices[i]);
-    out.expert_gate = loader.Load(layer.expert_gate);
-    out.expert_up = loader.Load(layer.expert_up);
-    out.expert_down = loader.Load(layer.expert_down);
+                            ThreadPool& pool, format::PackedStore* store,
+                            const PackingProgress& progress) {
+  const std::vector<Piece> pieces = ListPieces(plan);
+  // What was read of the files, their headers included, is not needed again.
+  const auto drop_files = [&] {
+    for (size_t i = 0; i < source.file_paths().size(); ++i) {
+      const MappedFile& file = source.file(static_cast<int>(i));
+      file.DropPages(0, file.bytes().size());
+    }
+  };
+  if (store != nullptr) {
+    // What the store cannot keep is packed into memory; the store remembers why.
+    if (auto file = FileOf(source, pieces, pool, *store, progress)) {
+      Weights weights = BindTo(plan, file->data());
+      weights.file = std::move(*file);
+      drop_files();
+      return weights;
+    }
   }
-  weights.output_norm = loader.Load(plan.output_norm);
-  const bool tied = plan.head.tensor == nullptr;
-  weights.head = loader.Load(tied ? plan.embedding : plan.head);
-  if (!tied) weights.embedding = loader.LoadTable(plan.embedding);
-  weights.per_layer_embedding = loader.LoadTable(plan.per_layer_embedding);
-  weights.per_layer_projection = loader.Load(plan.per_layer_projection);
-  weights.per_layer_norm = loader.Load(plan.per_layer_norm);
+  Arena arena = TRY(Arena::Create(WeightBytes(plan)));
+  uint8_t* data = arena.Take(arena.n_bytes());
+  PackPieces(source, pieces, pool, data, progress, nullptr);
+  Weights weights = BindTo(plan, data);
+  weights.arena = std::move(arena);
+  drop_files();
   return weights;
 }
 

@@ -1,13 +1,16 @@
-// A model's weights in memory: packed matrices, f32 vectors, one arena.
+// A model's weights in memory: packed matrices, f32 vectors, one stretch of memory or of a file.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <functional>
+#include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "base/thread_pool.h"
 #include "format/model_source.h"
+#include "format/packed_file.h"
 #include "model/spec.h"
 #include "model/weights.h"
 #include "tensor/linear.h"
@@ -60,7 +63,9 @@ struct LayerWeights {
 };
 
 struct Weights {
-  Arena arena;
+  Arena arena;              ///< Where the weights lie,
+  format::PackedFile file;  ///< or this, mapped.
+  int64_t n_bytes = 0;
   tensor::Matrix head;           ///< [n_vocab, d_model]
   RowTable embedding;            ///< data null = the head's rows are the embedding.
   RowTable per_layer_embedding;  ///< Gemma 4, else data null.
@@ -86,15 +91,43 @@ struct Weights {
 /// shape and what the configuration asks for.
 Result<> CheckPlan(const ModelSpec& spec, const TensorPlan& plan);
 
-/// Bytes of the arena of a checked plan.
+/// One stretch of the weights: what it is made of, and where it lies. One of the plans is not null.
+struct Piece {
+  const MatrixPlan* matrix = nullptr;  ///< Packed into panels.
+  const MatrixPlan* table = nullptr;   ///< Rows as they are.
+  const VectorPlan* vector = nullptr;  ///< f32.
+  int64_t offset = 0;
+  int64_t n_bytes = 0;  ///< A multiple of 64.
+};
+
+/// Everything that a checked plan consists of, in the order in which a token's computation reads
+/// it, whatever the number of threads. Pointers are into the plan.
+std::vector<Piece> ListPieces(const TensorPlan& plan);
+
+/// Bytes of the weights of a checked plan.
 int64_t WeightBytes(const TensorPlan& plan);
 
 /// Bytes of matrices read for one token: as WeightBytes, but only the experts used.
 int64_t WeightBytesPerToken(const ModelSpec& spec, const Weights& weights);
 
-/// Packs a checked plan on all threads. A tensor's pages of the file leave memory once it is
-/// packed, so there is one copy of the weights. Errors: kResourceExhausted.
+/// Called between pieces while weights are packed, from the loading thread.
+using PackingProgress = std::function<void(uint64_t done_bytes, uint64_t total_bytes)>;
+
+/// Names how the bytes of these pieces are made from the tensors: which values in which order, and
+/// each type's packing. Equal content, equal bytes, as long as the model's files are the same.
+std::string DescribeContent(const std::vector<Piece>& pieces);
+
+/// Packs the pieces to `data` (64-byte aligned, zero) on all threads. A tensor's pages of the file
+/// leave memory once they are packed, so there is one copy of the weights. `written`, if set, is
+/// told of each stretch [begin, end) that is final.
+void PackPieces(const format::ModelSource& source, const std::vector<Piece>& pieces,
+                ThreadPool& pool, uint8_t* data, const PackingProgress& progress,
+                const std::function<void(uint64_t begin, uint64_t end)>& written);
+
+/// The weights of a checked plan: mapped from `store` where it has them, else packed, and put there
+/// if it takes them. `store` and `progress` may be null. Errors: kResourceExhausted.
 Result<Weights> LoadWeights(const format::ModelSource& source, const TensorPlan& plan,
-                            ThreadPool& pool);
+                            ThreadPool& pool, format::PackedStore* store,
+                            const PackingProgress& progress);
 
 }  // namespace lamina::model

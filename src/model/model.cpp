@@ -157,7 +157,7 @@ class LoadedModel final : public Model, public std::enable_shared_from_this<Load
   const ModelSpec& spec() const override { return spec_; }
   const char* isa() const override { return table_->isa; }
   const char* kv_type() const override { return kv_type_.name.data(); }
-  uint64_t weight_bytes() const override { return static_cast<uint64_t>(weights_.arena.n_bytes()); }
+  uint64_t weight_bytes() const override { return static_cast<uint64_t>(weights_.n_bytes); }
 
   uint64_t bytes_per_token(int64_t depth) const override {
     int64_t bytes = weight_bytes_per_token_;
@@ -330,7 +330,8 @@ Result<std::shared_ptr<const Model>> Model::Load(const format::ModelSource& sour
     if (table == nullptr) table = TRY(kernels::Select(""));
     Description description = TRY(Describe(source, options, pool.n_threads()));
     if (options.check_memory) TRY(CheckMemory(description));
-    Weights weights = TRY(LoadWeights(source, description.plan, pool));
+    Weights weights =
+        TRY(LoadWeights(source, description.plan, pool, options.packed_store, options.on_packing));
     return std::make_shared<const LoadedModel>(std::move(description), std::move(weights), table,
                                                options.profile);
   });

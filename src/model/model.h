@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -11,6 +12,7 @@
 #include "base/result.h"
 #include "base/thread_pool.h"
 #include "format/model_source.h"
+#include "format/packed_file.h"
 #include "kernels/dispatch.h"
 #include "model/profile.h"
 #include "model/spec.h"
@@ -24,6 +26,10 @@ struct LoadOptions {
   int64_t context = 0;         ///< Tokens to plan memory for; 0 = min(4096, the model's).
   bool check_memory = true;    ///< Refuse a model that machine or cgroup cannot hold.
   Profile* profile = nullptr;  ///< Filled by steps while it is started; outlives the model.
+  /// Where packed weights are kept from one load to the next; null = each load packs them.
+  format::PackedStore* packed_store = nullptr;
+  /// Called while weights are packed, from the loading thread; may be empty.
+  std::function<void(uint64_t done_bytes, uint64_t total_bytes)> on_packing;
 };
 
 /// What a model needs in bytes, before anything is allocated.

@@ -68,6 +68,16 @@ struct MatrixPlan {
   std::vector<int32_t> col_order;
 };
 
+/// Inputs of a matrix: a tensor's last dimension.
+inline int64_t ColsOf(const format::Tensor& tensor) {
+  return tensor.shape.empty() ? 1 : tensor.shape.back();
+}
+
+/// Bytes of one row of blocks, as in the file.
+inline int64_t RowBytesOf(const format::Tensor& tensor) {
+  return ColsOf(tensor) / tensor.type->block_values * tensor.type->block_bytes;
+}
+
 /// A vector as values of a tensor, any type, dequantized in row-major order.
 struct VectorPlan {
   enum class Transform {

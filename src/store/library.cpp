@@ -222,6 +222,10 @@ Result<ModelDetails> Library::Show(const std::string& name_or_path) const {
   return details;
 }
 
+Result<std::string> Library::FullName(const std::string& name) const {
+  return FindName(Layout(folder_), name);
+}
+
 Result<> Library::Remove(const std::string& name) {
   const Layout layout(folder_);
   const std::string full_name = TRY(FindName(layout, name));

@@ -81,6 +81,10 @@ class Library {
   /// One model of the library, or a path as in Resolve. Errors: kNotFound.
   Result<ModelDetails> Show(const std::string& name_or_path) const;
 
+  /// "name:tag" of a model of the library, given as it or as the only one with that name. Errors:
+  /// kNotFound, kInvalidArgument where several may be meant.
+  Result<std::string> FullName(const std::string& name) const;
+
   /// Forgets a model and deletes the blobs that no other model uses; the user's own files stay.
   Result<> Remove(const std::string& name);
 

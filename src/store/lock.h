@@ -4,9 +4,9 @@
 
 #include <string>
 
+#include "base/descriptor.h"
 #include "base/function_ref.h"
 #include "base/result.h"
-#include "store/descriptor.h"
 
 namespace lamina::store {
 

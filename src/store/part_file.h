@@ -6,9 +6,9 @@
 #include <string>
 #include <string_view>
 
+#include "base/descriptor.h"
 #include "base/file.h"
 #include "base/result.h"
-#include "store/descriptor.h"
 
 namespace lamina::store {
 

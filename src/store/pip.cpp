@@ -9,9 +9,9 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "base/descriptor.h"
 #include "base/file.h"
 #include "format/quote.h"
-#include "store/descriptor.h"
 #include "store/process.h"
 #include "store/zip_archive.h"
 

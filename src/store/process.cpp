@@ -10,8 +10,8 @@
 #include <chrono>
 #include <thread>
 
+#include "base/descriptor.h"
 #include "base/file.h"
-#include "store/descriptor.h"
 
 namespace lamina::store {
 namespace {

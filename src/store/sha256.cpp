@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <vector>
 
-#include "store/descriptor.h"
+#include "base/descriptor.h"
 
 namespace lamina::store {
 namespace {

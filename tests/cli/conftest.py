@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 
 import pytest
@@ -32,14 +33,14 @@ def gemma3():
 class Lamina:
     """Runs the program with folders of its own, without the caller's settings."""
 
-    def __init__(self, home):
+    def __init__(self, home, cache=None):
         self.home = home
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(("LAMINA", "XDG_"))}
         self.env.update(
             HOME=str(home),
             XDG_CONFIG_HOME=str(home / "config"),
             XDG_DATA_HOME=str(home / "data"),
-            XDG_CACHE_HOME=str(home / "cache"),
+            XDG_CACHE_HOME=str(cache or home / "cache"),
             XDG_STATE_HOME=str(home / "state"),
         )
 
@@ -62,6 +63,19 @@ class Lamina:
         return json.loads(done.out)
 
 
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory):
+    """Packed weights of the models, once for all tests."""
+    return tmp_path_factory.mktemp("shared_cache")
+
+
 @pytest.fixture
-def lamina(tmp_path):
-    return Lamina(tmp_path)
+def lamina(tmp_path, shared_cache):
+    return Lamina(tmp_path, shared_cache)
+
+
+@pytest.fixture
+def cold_lamina(tmp_path):
+    """With a cache of its own, empty; what it wrote goes with the test."""
+    yield Lamina(tmp_path)
+    shutil.rmtree(tmp_path / "cache", ignore_errors=True)

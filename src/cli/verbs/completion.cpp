@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
 #include "cli/options.h"
 #include "cli/verbs.h"
@@ -11,12 +12,13 @@ struct VerbWords {
   std::string name, summary;
   std::vector<std::pair<std::string, std::string>> flags;  // Name and help.
   bool takes_model = false;                                // Else files complete.
+  std::string choices;                                     // Words that its argument may be.
 };
 
 std::vector<VerbWords> CollectWords(const CLI::App& app) {
   std::vector<VerbWords> verbs;
   for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
-    VerbWords words{sub->get_name(), sub->get_description(), {}, false};
+    VerbWords words{sub->get_name(), sub->get_description(), {}, false, ""};
     for (const CLI::Option* option : sub->get_options()) {
       for (const auto& name : option->get_lnames()) {
         words.flags.emplace_back("--" + name, option->get_description());
@@ -25,6 +27,10 @@ std::vector<VerbWords> CollectWords(const CLI::App& app) {
         words.flags.emplace_back("-" + name, option->get_description());
       }
       const std::string argument = option->get_name(true);
+      if (const std::string type = option->get_type_name(); type.find('|') != std::string::npos) {
+        words.choices = type;
+        std::replace(words.choices.begin(), words.choices.end(), '|', ' ');
+      }
       words.takes_model |=
           argument == "MODEL" || argument == "FROM" || (argument == "NAME" && words.name == "rm");
     }
@@ -49,7 +55,7 @@ std::string Names(const std::vector<VerbWords>& verbs) {
 std::string Bash(const std::vector<VerbWords>& verbs) {
   std::string out =
       "_lamina() {\n"
-      "  local word=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]} flags='' models=''\n"
+      "  local word=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]} flags='' models='' words=''\n"
       "  COMPREPLY=()\n"
       "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n";
   out += fmt::format("    COMPREPLY=($(compgen -W '{} --help --version' -- \"$word\"))\n",
@@ -58,8 +64,9 @@ std::string Bash(const std::vector<VerbWords>& verbs) {
   for (const auto& verb : verbs) {
     std::string flags;
     for (const auto& [flag, help] : verb.flags) flags += (flags.empty() ? "" : " ") + flag;
-    out += fmt::format("    {}) flags='{}'{} ;;\n", verb.name, flags,
-                       verb.takes_model ? "; models=yes" : "");
+    out += fmt::format("    {}) flags='{}'{}{} ;;\n", verb.name, flags,
+                       verb.takes_model ? "; models=yes" : "",
+                       verb.choices.empty() ? "" : fmt::format("; words='{}'", verb.choices));
   }
   out +=
       "  esac\n"
@@ -70,6 +77,7 @@ std::string Bash(const std::vector<VerbWords>& verbs) {
       "      [ \"$verb\" = help ] && models='" +
       Names(verbs) +
       "'\n"
+      "      [ -n \"$words\" ] && COMPREPLY=($(compgen -W \"$words\" -- \"$word\")) && return\n"
       "      COMPREPLY=($(compgen -W \"$models\" -- \"$word\") $(compgen -f -- \"$word\"))\n"
       "      declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions "
       "\"$word\" "
@@ -95,6 +103,7 @@ std::string Zsh(const std::vector<VerbWords>& verbs) {
     out += "    " + verb.name + ")\n    flags=(\n";
     for (const auto& [flag, help] : verb.flags) out += "  " + entry(flag, help);
     out += "    )\n";
+    if (!verb.choices.empty()) out += "    models=(" + verb.choices + ")\n";
     if (verb.takes_model) {
       out += "    models=(${(f)\"$(lamina list --quiet 2>/dev/null)\"})\n";
     }
@@ -121,6 +130,10 @@ std::string Fish(const std::vector<VerbWords>& verbs) {
       const bool is_long = flag.rfind("--", 0) == 0;
       out += fmt::format("complete -c lamina -n '__lamina_verb {}' {} {} -d {}\n", verb.name,
                          is_long ? "-l" : "-s", flag.substr(is_long ? 2 : 1), Quoted(help));
+    }
+    if (!verb.choices.empty()) {
+      out += fmt::format("complete -c lamina -n '__lamina_verb {}' -f -a {}\n", verb.name,
+                         Quoted(verb.choices));
     }
     if (verb.takes_model) {
       out += fmt::format(

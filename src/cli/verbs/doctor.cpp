@@ -37,6 +37,7 @@ class Doctor : public Command {
     options.Number("-t,--threads", &n_threads_, 0, 1024,
                    "Threads; default: physical cores of this process");
     options.Flag("--no-models", &no_models_, "Do not measure the installed models");
+    cache_.Define(options);
     options.Flag("--json", &json_, "One JSON object");
   }
 
@@ -95,8 +96,9 @@ class Doctor : public Command {
     return {};
   }
 
-  static Result<double> MeasureModel(const store::CatalogEntry& entry, int n_threads) {
+  Result<double> MeasureModel(const store::CatalogEntry& entry, int n_threads) const {
     ComputeOptions options;
+    options.cache = cache_;
     options.n_threads = n_threads;
     options.context = kMeasuredTokens + 8;
     const LoadedModel loaded = TRY(LoadModel(std::string(entry.name), options));
@@ -166,6 +168,7 @@ class Doctor : public Command {
 
   int n_threads_ = 0;
   bool no_models_ = false, json_ = false;
+  CacheOptions cache_;
   Machine machine_;
   const kernels::Table* table_ = nullptr;
   double before_ = 0, after_ = 0;

@@ -6,6 +6,7 @@
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "cli/verbs/library_verbs.h"
+#include "cli/weight_cache.h"
 
 namespace lamina::cli {
 namespace {
@@ -48,17 +49,20 @@ class Show : public Command {
     }
     const auto details = TRY(TRY(OpenLibrary()).Show(model_));
     const auto mix = QuantizationMix(*source);
+    const auto cache = OpenWeightCache({});
+    const uint64_t cache_bytes = cache ? cache->BytesOf(source->path()) : 0;
     if (json_) {
-      PrintDetailsJson(details, mix, jinja);
+      PrintDetailsJson(details, mix, jinja, cache_bytes);
     } else {
-      PrintDetails(details, mix, jinja);
+      PrintDetails(details, mix, jinja, cache_bytes);
     }
     return kDone;
   }
 
  private:
   static void PrintDetailsJson(const store::ModelDetails& details,
-                               const std::vector<TypeShare>& mix, const std::string& jinja) {
+                               const std::vector<TypeShare>& mix, const std::string& jinja,
+                               uint64_t cache_bytes) {
     Json json = ModelAsJson(details.info);
     json["architecture"] = details.architecture;
     json["parameters"] = details.n_parameters;
@@ -72,12 +76,13 @@ class Show : public Command {
       types.push_back({{"type", share.name}, {"tensors", share.n_tensors}, {"bytes", share.bytes}});
     }
     json["quantization"] = std::move(types);
+    json["cache_bytes"] = cache_bytes;
     json["chat_template"] = jinja.empty() ? Json(nullptr) : Json(jinja);
     PrintJson(json);
   }
 
   static void PrintDetails(const store::ModelDetails& details, const std::vector<TypeShare>& mix,
-                           const std::string& jinja) {
+                           const std::string& jinja, uint64_t cache_bytes) {
     const auto line = [](const char* name, const std::string& value) {
       if (!value.empty()) fmt::print("{:<14}{}\n", name, value);
     };
@@ -94,6 +99,7 @@ class Show : public Command {
     }
     line("quantization", types);
     line("size", HumanBytes(details.info.bytes));
+    line("cache", cache_bytes == 0 ? "" : HumanBytes(cache_bytes) + " of packed weights");
     line("licence", details.info.licence.empty() ? "not known" : details.info.licence);
     line("template", jinja.empty() ? "none: completes text"
                                    : fmt::format("{} characters (show --template)", jinja.size()));

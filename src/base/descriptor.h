@@ -5,7 +5,7 @@
 
 #include <utility>
 
-namespace lamina::store {
+namespace lamina {
 
 class Descriptor {
  public:
@@ -24,4 +24,4 @@ class Descriptor {
   int fd_;
 };
 
-}  // namespace lamina::store
+}  // namespace lamina
