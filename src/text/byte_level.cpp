@@ -2,8 +2,6 @@
 
 #include <array>
 
-#include "text/unicode.h"
-
 namespace lamina::text {
 namespace {
 
@@ -28,11 +26,17 @@ std::optional<std::string> BytesOfVisible(std::string_view text) {
   static const std::array<int16_t, kVisible> table = MakeTable();
   std::string bytes;
   bytes.reserve(text.size());
-  for (size_t pos = 0; pos < text.size();) {
-    const Utf8Char c = DecodeUtf8(text, pos);
-    if (!c.valid || c.code_point >= kVisible || table[c.code_point] < 0) return std::nullopt;
-    bytes.push_back(static_cast<char>(table[c.code_point]));
-    pos += c.n_bytes;
+  for (size_t pos = 0; pos < text.size(); ++pos) {
+    // The alphabet lies below U+0180: one byte of UTF-8, or two.
+    uint32_t code_point = static_cast<uint8_t>(text[pos]);
+    if (code_point >= 0x80) {
+      const bool has_two = code_point >= 0xC2 && code_point < 0xC6 && pos + 1 < text.size() &&
+                           (static_cast<uint8_t>(text[pos + 1]) & 0xC0) == 0x80;
+      if (!has_two) return std::nullopt;
+      code_point = (code_point & 0x1F) << 6 | (static_cast<uint8_t>(text[++pos]) & 0x3F);
+    }
+    if (code_point >= kVisible || table[code_point] < 0) return std::nullopt;
+    bytes.push_back(static_cast<char>(table[code_point]));
   }
   return bytes;
 }

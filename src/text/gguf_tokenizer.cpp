@@ -143,6 +143,7 @@ Result<TokenizerParts> BpeParts(const format::Metadata& metadata, std::string_vi
   parts.splitters.push_back(MakePatternSplitter(pre_tokenizer->piece_end));
 
   const TokenLists lists = TRY(ReadTokenLists(metadata, over_chars));
+  parts.vocabulary->Reserve(lists.tokens->size());
   for (size_t i = 0; i < lists.tokens->size(); ++i) {
     const std::string& token = (*lists.tokens)[i];
     const auto id = static_cast<TokenId>(i);
@@ -177,6 +178,7 @@ Result<TokenizerParts> SpmParts(const format::Metadata& metadata) {
   parts.adds_bos = true;
   const TokenLists lists = TRY(ReadTokenLists(metadata, /*bytes_by_name=*/true));
   const size_t n_tokens = lists.tokens->size();
+  parts.vocabulary->Reserve(n_tokens);
   const std::vector<double> scores = TRY(metadata.GetFloats(kScores));
   if (scores.size() != n_tokens) {
     return Error(Code::kInvalidArgument, "{} has {} elements, but {} has {}", kScores,

@@ -42,12 +42,14 @@ class MergeListBuilder {
 
  private:
   TokenId IdOf(const std::string& bytes);
+  TokenId IdOfResult(const std::string& bytes);
 
   TokenizerParts& parts_;
   std::unique_ptr<PairMerges> merges_;
   bool strict_;
   std::string field_;
   uint32_t rank_ = 0;
+  TokenId last_result_ = -1;
   std::map<std::string, TokenId, std::less<>> absent_;
 };
 

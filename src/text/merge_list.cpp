@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <bit>
 #include <functional>
 
 #include "format/quote.h"
@@ -27,6 +28,17 @@ int ByteOfName(std::string_view token) {
 }
 
 std::vector<uint32_t> RanksOfScores(const std::vector<double>& scores) {
+  const auto is_f32 = [](double score) { return static_cast<float>(score) == score; };
+  if (std::all_of(scores.begin(), scores.end(), is_f32)) {
+    // As files have them. The bits of an f32 are in its order already, but for the sign.
+    std::vector<uint32_t> ranks;
+    ranks.reserve(scores.size());
+    for (const double score : scores) {
+      const auto bits = std::bit_cast<uint32_t>(static_cast<float>(score) + 0.0f);  // -0 is 0
+      ranks.push_back(bits >> 31 != 0 ? bits : ~bits & 0x7FFFFFFF);
+    }
+    return ranks;
+  }
   std::vector<double> distinct = scores;
   std::sort(distinct.begin(), distinct.end(), std::greater<>());
   distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
@@ -55,6 +67,17 @@ TokenId MergeListBuilder::IdOf(const std::string& bytes) {
   return entry->second;
 }
 
+TokenId MergeListBuilder::IdOfResult(const std::string& bytes) {
+  // A learned list and its vocabulary are in the same order, which saves most of the search.
+  const Vocabulary& vocabulary = *parts_.vocabulary;
+  const TokenId guess = last_result_ + 1;
+  const bool is_it =
+      guess > 0 && guess < vocabulary.n_tokens() && !vocabulary.may_have_duplicates() &&
+      vocabulary.type(guess) == TokenType::kNormal && vocabulary.bytes(guess) == bytes;
+  last_result_ = is_it ? guess : IdOf(bytes);
+  return last_result_;
+}
+
 Result<> MergeListBuilder::Add(std::string_view left, std::string_view right) {
   std::optional<std::string> l(left);
   std::optional<std::string> r(right);
@@ -71,7 +94,7 @@ Result<> MergeListBuilder::Add(std::string_view left, std::string_view right) {
   }
   const TokenId left_id = IdOf(*l);
   const TokenId right_id = IdOf(*r);
-  const TokenId merged_id = IdOf(*l + *r);
+  const TokenId merged_id = IdOfResult(*l + *r);
   if (left_id < 0 || right_id < 0 || merged_id < 0) {
     return Error(Code::kInvalidArgument, "{}[{}] ({} {}) refers to a token that is missing", field_,
                  rank, format::Quote(left), format::Quote(right));

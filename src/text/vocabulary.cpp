@@ -26,6 +26,13 @@ uint64_t HashBytes(std::string_view bytes) {
   return hash ^ hash >> 29;
 }
 
+void Vocabulary::Reserve(size_t n_tokens) {
+  constexpr size_t kUsualTokenBytes = 8;
+  blob_.reserve(n_tokens * kUsualTokenBytes);
+  offsets_.reserve(n_tokens + 1);
+  types_.reserve(n_tokens);
+}
+
 void Vocabulary::Add(std::string_view bytes, TokenType type) {
   blob_ += bytes;
   offsets_.push_back(blob_.size());
@@ -41,8 +48,11 @@ void Vocabulary::BuildIndex() {
     if (offsets_[id + 1] == offsets_[id]) continue;
     const uint64_t hash = HashBytes(bytes(id));
     size_t slot = hash & (n_slots - 1);
-    while (slots_[slot].id >= 0) slot = (slot + 1) & (n_slots - 1);
-    slots_[slot] = {static_cast<uint32_t>(hash >> 32), id};
+    const auto half = static_cast<uint32_t>(hash >> 32);
+    for (; slots_[slot].id >= 0; slot = (slot + 1) & (n_slots - 1)) {
+      may_have_duplicates_ |= slots_[slot].hash == half;
+    }
+    slots_[slot] = {half, id};
   }
 }
 

@@ -23,6 +23,8 @@ enum class TokenType : uint8_t {
 /// Append-only; lookups are const and safe from any thread.
 class Vocabulary {
  public:
+  /// Room for so many tokens, which saves moving them about.
+  void Reserve(size_t n_tokens);
   /// Adds the next id. Several ids may have equal bytes; Find gives the first.
   void Add(std::string_view bytes, TokenType type);
   /// Builds the index behind Find; call once after the last Add.
@@ -34,6 +36,8 @@ class Vocabulary {
   }
   TokenType type(TokenId id) const { return types_[id]; }
   void set_type(TokenId id, TokenType type) { types_[id] = type; }
+  /// False where all tokens surely have different bytes. After BuildIndex.
+  bool may_have_duplicates() const { return may_have_duplicates_; }
   size_t max_token_bytes() const { return max_token_bytes_; }
 
   /// The token that merging may produce for these bytes (normal, else user-defined), or -1.
@@ -53,6 +57,7 @@ class Vocabulary {
   };
   std::vector<Slot> slots_;  ///< Open addressing, a power of two.
   size_t max_token_bytes_ = 0;
+  bool may_have_duplicates_ = false;
 };
 
 /// A hash for short byte strings.

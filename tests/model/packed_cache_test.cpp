@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
@@ -100,7 +101,11 @@ TEST_P(PackedCacheTest, AnyThreadsWriteTheSameBytes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, PackedCacheTest, testing::ValuesIn(FamilyNames()),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
 
 class PackedCacheFaultTest : public PackedCacheTest {};
 
