@@ -1,7 +1,8 @@
 // Speed of every weight type's matrix product on every table that this CPU can run.
 //
-// usage: kernels_bench [--isa NAME] [--type NAME] [--threads N]
+// usage: kernels_bench [--isa NAME] [--type NAME] [--threads N] [--few-rows last]
 //
+// --few-rows: instead, products per second and thread of 1 to 16 rows and 256 outputs, in cache.
 // Prefill: 512 rows, matrices of a small model (in cache), products per second and their share of
 // the CPU's peak, per thread (CPU time). Decode: one row and 4 rows over 128 MiB of weights (wall
 // time), bytes per second and their share of the measured read bandwidth.
@@ -71,17 +72,34 @@ struct Problem {
 };
 
 /// 1e9 products per second of one thread, best of several runs.
-double PrefillGmacPerS(kernels::MatmulFn matmul, const quant::TypeInfo& type, int64_t n_outputs,
-                       int64_t n_cols) {
-  Problem problem(type, n_outputs, n_cols, 512);
+double GmacPerS(kernels::MatmulFn matmul, const quant::TypeInfo& type, int64_t n_outputs,
+                int64_t n_cols, int64_t n_rows) {
+  Problem problem(type, n_outputs, n_cols, n_rows);
   const Buffer scratch = MakeBuffer(kernels::ScratchBytes(n_cols));
   double best = 1e30;
-  for (int i = 0; i < 4; ++i) {
+  for (int i = 0; i < (n_rows < 32 ? 50 : 4); ++i) {
     const double start = ThreadSeconds();
     problem.Run(matmul, 0, problem.n_panels, scratch.get());
     best = std::min(best, ThreadSeconds() - start);
   }
   return problem.macs() / best * 1e-9;
+}
+
+void PrintFewRows(const kernels::Table& table, const std::string& only_type) {
+  constexpr int64_t kRowCounts[] = {1, 2, 3, 4, 5, 6, 8, 12, 16, 32, 64};
+  std::printf("%s, GMAC/s of one thread\n%-7s", table.isa, "rows");
+  for (int64_t n_rows : kRowCounts) std::printf(" %6d", int(n_rows));
+  std::printf("\n");
+  for (const quant::TypeInfo& type : quant::Types()) {
+    if (!only_type.empty() && only_type != type.name) continue;
+    std::printf("%-7s", std::string(type.name).c_str());
+    for (int64_t n_rows : kRowCounts) {
+      std::printf(" %6.1f",
+                  GmacPerS(table.matmul[quant::IndexOf(type)], type, 256, 768, n_rows));
+    }
+    std::printf("\n");
+    std::fflush(stdout);
+  }
 }
 
 /// 1e9 bytes of weights per second, all threads, best of several runs.
@@ -108,6 +126,7 @@ double DecodeGbPerS(kernels::MatmulFn matmul, const quant::TypeInfo& type, int64
 int Main(int argc, char** argv) {
   std::string isa, only_type;
   int n_threads = DefaultThreadCount();
+  const bool few_rows = argc > 1 && std::string(argv[argc - 1]) == "--few-rows";
   for (int i = 1; i + 1 < argc; i += 2) {
     if (std::string(argv[i]) == "--isa") isa = argv[i + 1];
     if (std::string(argv[i]) == "--type") only_type = argv[i + 1];
@@ -116,6 +135,10 @@ int Main(int argc, char** argv) {
   ThreadPool pool(n_threads);
   for (const kernels::Table* table : kernels::Available()) {
     if (isa.empty() ? std::string(table->isa) == "scalar" : isa != table->isa) continue;
+    if (few_rows) {
+      PrintFewRows(*table, only_type);
+      continue;
+    }
     const double peak = PeakGmacPerS(table->isa);
     const double read = ReadGbPerS(n_threads);
     std::printf("%s: peak %.0f GMAC/s per thread, %d threads read %.1f GB/s\n", table->isa, peak,
@@ -131,7 +154,7 @@ int Main(int argc, char** argv) {
           std::printf(" %25s", "-");
           continue;
         }
-        const double gmac = PrefillGmacPerS(matmul, type, n_outputs, n_cols);
+        const double gmac = GmacPerS(matmul, type, n_outputs, n_cols, 512);
         std::printf(" %12.1f GMAC/s (%3.0f%%)", gmac, peak > 0 ? 100 * gmac / peak : 0);
       }
       std::printf(" |");

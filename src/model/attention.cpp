@@ -15,6 +15,9 @@ struct Context {
   const LayerWeights& weights;
   const int kv_layer;  ///< Whose pages are read.
 
+  int64_t n_mixed() const { return int64_t{layer.n_heads} * layer.d_value; }
+  /// Whether heads are made of whole blocks of inputs, so that who computes one can round it.
+  bool rounds_heads() const { return layer.d_value % 32 == 0; }
   bool stores() const { return layer.kv_from_layer < 0; }
   float* query(int64_t row) const { return worker.slot(0) + row * worker.slot_stride(0); }
   float* key(int64_t row) const { return worker.slot(1) + row * worker.slot_stride(1); }
@@ -125,11 +128,18 @@ void Attend(const Context& c, const Segment& segment, int64_t token, int64_t n_t
   args.out_stride = layer.d_value;
   args.scratch = w.scratch();
   w.step.table->attention(args);
-  if (!c.weights.Has(MatrixRole::kQueryGate)) return;
-  for (int64_t t = 0; t < n_tokens; ++t) {
-    float* out = args.out + t * args.out_token_stride;
-    const float* gate = w.slot(3) + (query_row + t) * w.slot_stride(3) + head * layer.d_value;
-    w.vector.sigmoid_mul(gate, out, n_group * layer.d_value, out);
+  const int64_t column = int64_t{head} * layer.d_value,
+                n_columns = int64_t{n_group} * layer.d_value;
+  if (c.weights.Has(MatrixRole::kQueryGate)) {
+    for (int64_t t = 0; t < n_tokens; ++t) {
+      float* out = args.out + t * args.out_token_stride;
+      const float* gate = w.slot(3) + (query_row + t) * w.slot_stride(3) + column;
+      w.vector.sigmoid_mul(gate, out, n_columns, out);
+    }
+  }
+  if (c.rounds_heads()) {
+    w.RoundColumns(w.slot(4), w.slot_stride(4), c.n_mixed(), {out_row, out_row + n_tokens},
+                   {column, column + n_columns});
   }
 }
 
@@ -190,8 +200,9 @@ void Attention(Worker& w, int index) {
   w.Enter(Operation::kAttention);
   AttendAll(c, narrow);
   w.Barrier();
-  const tensor::Inputs mixed =
-      w.Prepare(w.slot(4), w.slot_stride(4), int64_t{layer.n_heads} * layer.d_value);
+  const tensor::Inputs mixed = c.rounds_heads()
+                                   ? w.Rounded(w.slot(4), w.slot_stride(4), c.n_mixed())
+                                   : w.Prepare(w.slot(4), w.slot_stride(4), c.n_mixed());
   w.Enter(Operation::kOutput);
   w.Multiply(mixed, {{&weights[MatrixRole::kOutput], w.y(0), w.step.workspace->y_stride}});
   w.Barrier();

@@ -13,8 +13,9 @@ void FeedForward(Worker& w, int index) {
 
   const tensor::Inputs inputs = w.Norm(weights[VectorRole::kFfnNorm]);
   w.Enter(Operation::kGateUp);
-  // A thread computes the same columns of both, so that it can join them without a barrier.
-  const Range panels = SplitRange(gate.n_panels(), w.thread, w.n_threads);
+  // A thread computes the same columns of both, so that it can join and round them without a
+  // barrier: two panels are a block of inputs.
+  const Range panels = SplitRange(gate.n_panels(), w.thread, w.n_threads, 2);
   w.MultiplyPanels(inputs, {&gate, w.slot(0), w.slot_stride(0)}, panels);
   w.MultiplyPanels(inputs, {&up, w.slot(1), w.slot_stride(1)}, panels);
   const int64_t begin = panels.begin * quant::kPanelRows;
@@ -24,9 +25,10 @@ void FeedForward(Worker& w, int index) {
   for (int64_t row = 0; begin < end && row < w.n_rows(); ++row) {
     float* g = w.slot(0) + row * w.slot_stride(0) + begin;
     activate(g, w.slot(1) + row * w.slot_stride(1) + begin, end - begin, g);
+    w.RoundColumns(w.slot(0), w.slot_stride(0), layer.d_ff, {row, row + 1}, {begin, end});
   }
   w.Barrier();
-  const tensor::Inputs hidden = w.Prepare(w.slot(0), w.slot_stride(0), layer.d_ff);
+  const tensor::Inputs hidden = w.Rounded(w.slot(0), w.slot_stride(0), layer.d_ff);
   w.Enter(Operation::kDown);
   w.Multiply(hidden, {{&weights[MatrixRole::kDown], w.y(0), w.step.workspace->y_stride}});
   w.Barrier();

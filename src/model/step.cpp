@@ -48,16 +48,21 @@ class Carver {
   int64_t n_bytes_ = 0;
 };
 
-InputBuffer CarveInputs(Carver& carver, const StepSizes& sizes, int64_t n_rows) {
+InputBuffer CarveBlocks(Carver& carver, const StepSizes& sizes, int64_t n_rows) {
   // The widest row takes one plane, the widest of the narrow ones three.
   const int64_t block_bytes =
       std::max(tensor::QuantizedBytes(sizes.max_cols, n_rows),
                tensor::QuantizedBytes(std::min(sizes.max_cols, tensor::kMaxPlaneCols), n_rows));
   InputBuffer buffer;
-  buffer.values = carver.Take<float>(n_rows * sizes.max_cols);
   buffer.blocks =
       carver.Take<kernels::ActBlock>(block_bytes / static_cast<int64_t>(sizeof(kernels::ActBlock)));
   buffer.capacity_rows = n_rows;
+  return buffer;
+}
+
+InputBuffer CarveInputs(Carver& carver, const StepSizes& sizes, int64_t n_rows) {
+  InputBuffer buffer = CarveBlocks(carver, sizes, n_rows);
+  buffer.values = carver.Take<float>(n_rows * sizes.max_cols);
   return buffer;
 }
 
@@ -78,6 +83,7 @@ void Carve(Carver& carver, const StepSizes& sizes, int64_t n_rows, Workspace* wo
   w.per_layer = carver.Take<float>(n_rows * w.per_layer_stride);
   w.inputs[0] = CarveInputs(carver, sizes, n_rows);
   if (sizes.n_pairs > 0) w.inputs[1] = CarveInputs(carver, sizes, n_pairs);
+  w.joined = CarveBlocks(carver, sizes, n_rows);
   for (Workspace::PerThread& thread : w.threads) {
     thread.x = carver.Take<float>(kFewRows * sizes.d_model);
     thread.row = carver.Take<float>(sizes.max_cols);
@@ -95,8 +101,10 @@ void Carve(Carver& carver, const StepSizes& sizes, int64_t n_rows, Workspace* wo
 }  // namespace
 
 int64_t AttentionTokens(const LayerSpec& layer) {
+  // About 96 rows share one conversion of keys and values to f32; queries and sums of more would
+  // crowd a block's keys and values out of the second cache.
   const int64_t n_group = layer.n_heads / layer.n_kv_heads;
-  return std::clamp<int64_t>(64 / n_group / 8 * 8, 8, 64);
+  return std::clamp<int64_t>(96 / n_group / 8 * 8, 8, 64);
 }
 
 SlotWidths LayerSlotWidths(const ModelSpec& spec, const LayerSpec& layer) {
@@ -230,6 +238,22 @@ tensor::Inputs Worker::PreparePairs(const float* rows, int64_t stride, int64_t n
 }
 
 tensor::Inputs Worker::PrepareResidual() { return Prepare(x_, spec.d_model, spec.d_model); }
+
+void Worker::RoundColumns(const float* values, int64_t stride, int64_t n_cols, Range rows,
+                          Range columns) {
+  if (!step.weights->has_int8 || columns.begin >= columns.end) return;
+  const InputBuffer& buffer = step.workspace->joined;
+  for (int64_t row = rows.begin; row < rows.end; ++row) {
+    tensor::QuantizeColumns(*step.table, values + row * stride + columns.begin, columns.begin,
+                            columns.end - columns.begin,
+                            {buffer.blocks, n_cols, buffer.capacity_rows}, row);
+  }
+}
+
+tensor::Inputs Worker::Rounded(const float* values, int64_t stride, int64_t n_cols) const {
+  const InputBuffer& buffer = step.workspace->joined;
+  return {n_rows_, values, stride, {buffer.blocks, n_cols, buffer.capacity_rows}, 0};
+}
 
 void Worker::MultiplyPanels(const tensor::Inputs& inputs, const Product& product, Range range) {
   if (range.begin >= range.end) return;

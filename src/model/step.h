@@ -94,6 +94,7 @@ class Workspace {
   float* per_layer;  ///< [rows][n_per_layer] (Gemma 4).
   int64_t per_layer_stride;
   InputBuffer inputs[2];
+  InputBuffer joined;  ///< Blocks only: rows that several threads rounded, see RoundColumns.
   std::vector<PerThread> threads;
 
  private:
@@ -177,6 +178,11 @@ class Worker {
   tensor::Inputs PreparePairs(const float* rows, int64_t stride, int64_t n_cols, int64_t n);
   /// The residual stream itself as inputs.
   tensor::Inputs PrepareResidual();
+  /// Rounds columns that this thread has just computed, in rows [rows.begin, rows.end) of a shared
+  /// buffer of n_cols columns. Columns begin at a multiple of 32 and end at one or at n_cols.
+  void RoundColumns(const float* values, int64_t stride, int64_t n_cols, Range rows, Range columns);
+  /// All rows of that buffer as inputs, after a barrier behind which every column is rounded.
+  tensor::Inputs Rounded(const float* values, int64_t stride, int64_t n_cols) const;
 
   /// This thread's part of products of the same inputs: panels are shared out over all of them.
   void Multiply(const tensor::Inputs& inputs, std::initializer_list<Product> products);

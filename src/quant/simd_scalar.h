@@ -164,6 +164,7 @@ struct ScalarSimd {
   static constexpr int kTilePanels = 1;
   static constexpr int kFloatTileRows = 1;
   static constexpr int kMinRowsToExpand = 4;
+  static constexpr int kMinRowsToExpandCheap = 4;
 };
 
 }  // namespace

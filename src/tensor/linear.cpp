@@ -70,14 +70,20 @@ int64_t QuantizedBytes(int64_t n_cols, int64_t capacity_rows) {
 
 void QuantizeRow(const kernels::Table& table, const float* x, const QuantizedRows& out,
                  int64_t row) noexcept {
+  QuantizeColumns(table, x, 0, out.n_cols, out, row);
+}
+
+void QuantizeColumns(const kernels::Table& table, const float* x, int64_t begin, int64_t n,
+                     const QuantizedRows& out, int64_t row) noexcept {
   const int n_planes = PlaneCount(out.n_cols);
+  const int64_t first_block = begin / 32;
   if (n_planes == 1) {
-    table.vector.quantize_row(x, out.n_cols, out.Row(0, row), nullptr);
+    table.vector.quantize_row(x, n, out.Row(0, row) + first_block, nullptr);
     return;
   }
   float residual[kMaxPlaneCols];
   for (int plane = 0; plane < n_planes; ++plane) {
-    table.vector.quantize_row(plane == 0 ? x : residual, out.n_cols, out.Row(plane, row),
+    table.vector.quantize_row(plane == 0 ? x : residual, n, out.Row(plane, row) + first_block,
                               plane + 1 < n_planes ? residual : nullptr);
   }
 }

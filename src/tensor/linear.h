@@ -64,6 +64,11 @@ int64_t QuantizedBytes(int64_t n_cols, int64_t capacity_rows);
 void QuantizeRow(const kernels::Table& table, const float* x, const QuantizedRows& out,
                  int64_t row) noexcept;
 
+/// Rounds columns [begin, begin + n) of row `row`, given x [n], into all planes; begin is a
+/// multiple of 32, and so is n unless the row ends there. Threads may share a row.
+void QuantizeColumns(const kernels::Table& table, const float* x, int64_t begin, int64_t n,
+                     const QuantizedRows& out, int64_t row) noexcept;
+
 /// Rows of inputs: f32 values for float types, int8 blocks for the others; what the matrix's type
 /// does not take may be empty.
 struct Inputs {

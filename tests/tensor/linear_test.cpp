@@ -212,5 +212,23 @@ TEST(Linear, PlanesShrinkTheError) {
   EXPECT_LT(last, 1e-6);
 }
 
+TEST(Linear, ColumnsRoundedInPartsAreTheRow) {
+  const kernels::Table& table = *kernels::Available().front();
+  for (const int64_t n_cols : {128, 100, 1536, 1000}) {
+    const auto x = RandomRows(n_cols);
+    const int64_t n_bytes = QuantizedBytes(n_cols, 2);
+    auto whole = Aligned<kernels::ActBlock>(n_bytes), parts = Aligned<kernels::ActBlock>(n_bytes);
+    std::memset(static_cast<void*>(whole.get()), 0, static_cast<size_t>(n_bytes));
+    std::memset(static_cast<void*>(parts.get()), 0, static_cast<size_t>(n_bytes));
+    QuantizeRow(table, x.data(), {whole.get(), n_cols, 2}, 1);
+    const int64_t borders[] = {0, 32, 96, n_cols};
+    for (int i = 2; i >= 0; --i) {
+      QuantizeColumns(table, x.data() + borders[i], borders[i], borders[i + 1] - borders[i],
+                      {parts.get(), n_cols, 2}, 1);
+    }
+    EXPECT_EQ(std::memcmp(whole.get(), parts.get(), static_cast<size_t>(n_bytes)), 0) << n_cols;
+  }
+}
+
 }  // namespace
 }  // namespace lamina::tensor

@@ -77,7 +77,15 @@ struct KvBlock {
   const uint8_t* values[kPanels];  ///< Row 16 i; rows are value_row_bytes apart.
   int64_t value_row_bytes;
   int64_t value_column_bytes;  ///< From 16 columns to the next 16; 0 = inside a row of the cache.
+  const KvBlock* next;         ///< What the cache holds for the next round; null = nothing.
 };
+
+/// Pages lie apart, which hides their order from the hardware: while a block is computed, 16
+/// positions of the next are asked for at a time.
+inline void Prefetch(const uint8_t* panel, int64_t row_bytes) {
+  if (panel == nullptr) return;
+  for (int64_t i = 0; i < kKeyPanel * row_bytes; i += 64) __builtin_prefetch(panel + i, 0, 2);
+}
 
 /// scores[row][16 panel + lane] = scale * q . K for P panels from `panel` on.
 template <class S, KvType T, int R, int P>
@@ -228,8 +236,11 @@ void BlockTile(const AttentionArgs& a, const KvBlock& block, int64_t block_begin
   constexpr int kSums = T == KvType::kF32 ? S::kAccumulators : S::kAccumulators - 1;
   constexpr int kMany = kSums / R < 1 ? 1 : kSums / R > 4 ? 4 : kSums / R;
   const int panel_begin = first.begin / 16, panel_end = (last.end + 15) / 16;
+  const KvBlock* next = row == 0 ? block.next : nullptr;
+  const int64_t key_bytes = KvRowBytes(a.kv_type, a.d_head);
   int panel = panel_begin;
   for (; panel + kMany <= panel_end; panel += kMany) {
+    for (int p = 0; next != nullptr && p < kMany; ++p) Prefetch(next->keys[panel + p], key_bytes);
     ScoreTile<S, T, R, kMany>(q, a.d_head, block, panel, a.scale, scores);
   }
   if constexpr (kMany > 1) {
@@ -246,8 +257,13 @@ void BlockTile(const AttentionArgs& a, const KvBlock& block, int64_t block_begin
   // Rows of the cache end at a multiple of 8, converted ones at one of 16.
   const int stored = (a.d_value + 7) / 8 * 8;
   const int whole = block.value_column_bytes == 0 ? stored / 16 * 16 : (a.d_value + 15) / 16 * 16;
+  const int64_t value_bytes = KvRowBytes(a.kv_type, a.d_value);
+  const int n_value_tiles = whole / (16 * kMany);
   int column = 0;
   for (; column + 16 * kMany <= whole; column += 16 * kMany) {
+    for (int p = column / (16 * kMany); next != nullptr && p < kPanels; p += n_value_tiles) {
+      Prefetch(next->values[p], value_bytes);
+    }
     ValueTile<S, T, R, kMany, false>(scores, block, first.begin, last.end, column, factor, sums,
                                      sums_stride);
   }
@@ -372,19 +388,28 @@ void AttentionOf(const AttentionArgs& a) {
   const int64_t key_bytes = KvRowBytes(T, a.d_head), value_bytes = KvRowBytes(T, a.d_value);
   const int64_t end = a.position + a.n_tokens;
   const int64_t begin = a.window > 0 && a.position + 1 > a.window ? a.position + 1 - a.window : 0;
+  const auto block_at = [&](int64_t block_begin) {
+    KvBlock block{};
+    block.value_row_bytes = value_bytes;
+    const int64_t last = end < block_begin + kAttentionBlock ? end : block_begin + kAttentionBlock;
+    const int64_t first = begin > block_begin ? begin / 16 * 16 : block_begin;
+    for (int64_t position = first; position < last; position += 16) {
+      const int64_t page = position / a.page_tokens, row = position % a.page_tokens;
+      const int64_t panel = (position - block_begin) / 16;
+      block.keys[panel] = static_cast<const uint8_t*>(a.k_pages[page]) + row * key_bytes;
+      block.values[panel] = static_cast<const uint8_t*>(a.v_pages[page]) + row * value_bytes;
+    }
+    return block;
+  };
+  KvBlock next = block_at(begin / kAttentionBlock * kAttentionBlock);
   for (int64_t block_begin = begin / kAttentionBlock * kAttentionBlock; block_begin < end;
        block_begin += kAttentionBlock) {
     const int from = static_cast<int>(begin > block_begin ? begin - block_begin : 0);
     const int to =
         static_cast<int>(end - block_begin < kAttentionBlock ? end - block_begin : kAttentionBlock);
-    KvBlock block{};
-    block.value_row_bytes = value_bytes;
-    for (int panel = from / 16; panel < (to + 15) / 16; ++panel) {
-      const int64_t position = block_begin + 16 * panel;
-      const int64_t page = position / a.page_tokens, row = position % a.page_tokens;
-      block.keys[panel] = static_cast<const uint8_t*>(a.k_pages[page]) + row * key_bytes;
-      block.values[panel] = static_cast<const uint8_t*>(a.v_pages[page]) + row * value_bytes;
-    }
+    KvBlock block = next;
+    next = block_at(block_begin + kAttentionBlock);
+    if (block_begin + kAttentionBlock < end) block.next = &next;
     if (T != KvType::kF32 && !direct) {
       ConvertBlock<S, T>(a, from, to, &block, s.keys, s.values);
       BlockOfRows<S, KvType::kF32>(a, block, block_begin, n_rows, s);

@@ -28,6 +28,11 @@ constexpr int64_t ExpandedBytes(int64_t n_blocks) {
   return n_blocks * (512 + 64 * Q::kHalves * (Q::kHasMin ? 2 : 1));
 }
 
+template <class S, class Q>
+LAMINA_INLINE void PrefetchBlock(const uint8_t* planes) {
+  for (int i = 0; i <= Q::Planes::kBytes; i += 64) S::Prefetch(planes + i);
+}
+
 /// Reads a panel as it is packed; scales are expanded a group of blocks at a time.
 template <class S, class Q>
 struct PackedPanel {
@@ -35,15 +40,17 @@ struct PackedPanel {
   static constexpr int kScales = Q::kBlocksPerGroup * Q::kHalves * kRows;
   const uint8_t* panel;
   int64_t n_blocks;
+  const uint8_t* ahead;
   const uint8_t* planes;
   const float* block_scale;
   const float* block_min;
   alignas(64) float scale[kScales];
   alignas(64) float min[kScales];
 
-  LAMINA_INLINE void Init(const uint8_t* packed, int64_t n) {
+  LAMINA_INLINE void Init(const uint8_t* packed, int64_t n, const uint8_t* wanted_next) {
     panel = packed;
     n_blocks = n;
+    ahead = wanted_next;
   }
   LAMINA_INLINE void Enter(int64_t b) {
     if (b % Q::kBlocksPerGroup == 0) Q::template LoadScales<S>(panel, b, n_blocks, scale, min);
@@ -51,7 +58,7 @@ struct PackedPanel {
     block_scale = scale + index;
     block_min = min + index;
     planes = panel + Q::WeightOffset(b, n_blocks);
-    for (int i = 0; i <= Q::Planes::kBytes; i += 64) S::Prefetch(planes + kPrefetchBytes + i);
+    PrefetchBlock<S, Q>(ahead + (planes - panel));
   }
   template <int kStep>
   LAMINA_INLINE typename S::U8 Weights() const {
@@ -62,6 +69,8 @@ struct PackedPanel {
 /// Reads what Expand wrote.
 template <class S, class Q>
 struct ExpandedPanel {
+  int64_t n_blocks;
+  const uint8_t* ahead;
   const uint8_t* bytes;
   const float* scales;
   const float* mins;
@@ -69,7 +78,9 @@ struct ExpandedPanel {
   const float* block_scale;
   const float* block_min;
 
-  LAMINA_INLINE void Init(const uint8_t* expanded, int64_t n_blocks) {
+  LAMINA_INLINE void Init(const uint8_t* expanded, int64_t n, const uint8_t* wanted_next) {
+    n_blocks = n;
+    ahead = wanted_next;
     bytes = expanded;
     scales = reinterpret_cast<const float*>(expanded + 512 * n_blocks);
     mins = scales + n_blocks * Q::kHalves * kRows;
@@ -78,6 +89,7 @@ struct ExpandedPanel {
     planes = bytes + 512 * b;
     block_scale = scales + b * Q::kHalves * kRows;
     block_min = mins + b * Q::kHalves * kRows;
+    if (ahead != nullptr) PrefetchBlock<S, Q>(ahead + Q::WeightOffset(b, n_blocks));
   }
   template <int kStep>
   LAMINA_INLINE typename S::U8 Weights() const {
@@ -95,7 +107,7 @@ __attribute__((noinline)) void Expand(const uint8_t* panel, int64_t n_blocks, ui
   }
   for (int64_t b = 0; b < n_blocks; ++b, out += 512) {
     const uint8_t* planes = panel + Q::WeightOffset(b, n_blocks);
-    for (int i = 0; i < Q::Planes::kBytes; i += 64) S::Prefetch(planes + kPrefetchBytes + i);
+    PrefetchBlock<S, Q>(planes + kPrefetchBytes);
     Unroll<0, 8>([&](auto step) LAMINA_INLINE_LAMBDA {
       constexpr int kStep = decltype(step)::value;
       S::StoreBytes(out + 64 * kStep, Q::template Load<S, kStep>(planes));
@@ -120,9 +132,11 @@ struct Sums<S, kCount, true> {
   LAMINA_INLINE void Set(int i, typename S::F32 value) { S::StoreF32(lanes[i], value); }
 };
 
-/// kP panels times kT rows. Panel p starts at panels + p * panel_stride; y as in MatmulArgs.
+/// kP panels times kT rows. Panel p starts at panels + p * panel_stride and meanwhile asks for what
+/// lies at ahead + p * ahead_stride, null = nothing; y as in MatmulArgs.
 template <class S, class Q, template <class, class> class Panel, int kP, int kT>
-__attribute__((noinline)) void Tile(const uint8_t* panels, int64_t panel_stride, int64_t n_blocks,
+__attribute__((noinline)) void Tile(const uint8_t* panels, int64_t panel_stride,
+                                    const uint8_t* ahead, int64_t ahead_stride, int64_t n_blocks,
                                     const ActBlock* x, int64_t x_stride, float* y, int64_t y_stride,
                                     bool accumulate) {
   using F32 = typename S::F32;
@@ -131,7 +145,10 @@ __attribute__((noinline)) void Tile(const uint8_t* panels, int64_t panel_stride,
   Panel<S, Q> panel[kP];
   Sums<S, kP * kT, (kP * kT > S::kSumsInRegisters)> f;
   Unroll<0, kP * kT>([&](auto i) LAMINA_INLINE_LAMBDA { f.Set(i, S::SetF32(0.0f)); });
-  for (int p = 0; p < kP; ++p) panel[p].Init(panels + p * panel_stride, n_blocks);
+  for (int p = 0; p < kP; ++p) {
+    panel[p].Init(panels + p * panel_stride, n_blocks,
+                  ahead == nullptr ? nullptr : ahead + p * ahead_stride);
+  }
   for (int64_t b = 0; b < n_blocks; ++b, ++x) {
     f.Settle();
     Unroll<0, kP>([&](auto p) LAMINA_INLINE_LAMBDA { panel[p].Enter(b); });
@@ -189,36 +206,51 @@ __attribute__((noinline)) void Tile(const uint8_t* panels, int64_t panel_stride,
   });
 }
 
-/// All rows against kP panels: tiles of kMaxT rows, then one of the rest.
-template <class S, class Q, template <class, class> class Panel, int kP, int kMaxT>
+/// Types whose weights are a field of one load and whose scales need no arithmetic: unpacking them
+/// again for every tile is cheaper than writing them down expanded, up to many rows.
+template <class Q>
+constexpr bool kUnpacksCheaply = Q::kBlocksPerGroup == 1 &&
+                                 (Q::Planes::kBytes == quant::Bits4::kBytes ||
+                                  Q::Planes::kBytes == quant::Bits8::kBytes);
+
+/// All rows against kP panels, in as few tiles as there can be, of equal height: what a tile does
+/// per panel costs the same for one row as for many. Packed, the first tile reads the panel from
+/// memory, always a little ahead. The last one finds its weights in the cache and asks for the next
+/// panels meanwhile.
+template <class S, class Q, template <class, class> class Panel, int kP, int kMinT, int kMaxT>
 LAMINA_INLINE void Tiles(const MatmulArgs& m, const uint8_t* panels, int64_t panel_stride,
-                         float* y) {
-  const int64_t n_blocks = m.n_cols / 32;
+                         int64_t panel) {
+  const uint8_t* packed = m.panels + panel * m.panel_bytes;
+  const uint8_t* soon = panels == packed ? packed + kPrefetchBytes : nullptr;
   int64_t row = 0;
-  for (; row + kMaxT <= m.n_rows; row += kMaxT) {
-    Tile<S, Q, Panel, kP, kMaxT>(panels, panel_stride, n_blocks, m.x_int8 + row * m.x_stride,
-                                 m.x_stride, y + row * m.y_stride, m.y_stride, m.accumulate);
+  for (int64_t n_tiles = (m.n_rows + kMaxT - 1) / kMaxT; n_tiles > 0; --n_tiles) {
+    const int64_t n = (m.n_rows - row + n_tiles - 1) / n_tiles;
+    const bool last = n_tiles == 1 && !(row == 0 && panels == packed);
+    Unroll<kMinT, kMaxT + 1>([&](auto t) LAMINA_INLINE_LAMBDA {
+      constexpr int kT = decltype(t)::value;
+      if (n != kT) return;
+      Tile<S, Q, Panel, kP, kT>(panels, panel_stride, last ? packed + kP * m.panel_bytes : soon,
+                                m.panel_bytes, m.n_cols / 32, m.x_int8 + row * m.x_stride,
+                                m.x_stride, m.y + row * m.y_stride + panel * kRows, m.y_stride,
+                                m.accumulate);
+    });
+    row += n;
   }
-  const int64_t n_left = m.n_rows - row;
-  Unroll<1, kMaxT>([&](auto t) LAMINA_INLINE_LAMBDA {
-    constexpr int kT = decltype(t)::value;
-    if (n_left == kT) {
-      Tile<S, Q, Panel, kP, kT>(panels, panel_stride, n_blocks, m.x_int8 + row * m.x_stride,
-                                m.x_stride, y + row * m.y_stride, m.y_stride, m.accumulate);
-    }
-  });
 }
 
 template <class S, class Q>
 void MatmulInt8(const MatmulArgs& m) {
-  if (m.n_rows < S::kMinRowsToExpand) {
+  constexpr int kMinRows = kUnpacksCheaply<Q> ? S::kMinRowsToExpandCheap : S::kMinRowsToExpand;
+  if (m.n_rows < kMinRows) {
     for (int64_t panel = m.panel_begin; panel < m.panel_end; ++panel) {
-      Tiles<S, Q, PackedPanel, 1, S::kPackedTileRows>(m, m.panels + panel * m.panel_bytes, 0,
-                                                      m.y + panel * kRows);
+      Tiles<S, Q, PackedPanel, 1, 1, S::kPackedTileRows>(m, m.panels + panel * m.panel_bytes, 0,
+                                                         panel);
     }
     return;
   }
-  constexpr int kP = S::kTilePanels;
+  // With n > kT rows no tile of equal ones is lower than kT / 2.
+  constexpr int kP = S::kTilePanels, kT = S::kTileRows, kMinT = kT == 1 ? 1 : kT / 2;
+  static_assert(kMinRows >= kMinT);
   const int64_t n_blocks = m.n_cols / 32;
   const int64_t stride = ExpandedBytes<Q>(n_blocks);
   for (int64_t panel = m.panel_begin; panel < m.panel_end;) {
@@ -226,11 +258,10 @@ void MatmulInt8(const MatmulArgs& m) {
     for (int p = 0; p < n_panels; ++p) {
       Expand<S, Q>(m.panels + (panel + p) * m.panel_bytes, n_blocks, m.scratch + p * stride);
     }
-    float* y = m.y + panel * kRows;
     if (n_panels == kP) {
-      Tiles<S, Q, ExpandedPanel, kP, S::kTileRows>(m, m.scratch, stride, y);
+      Tiles<S, Q, ExpandedPanel, kP, kMinT, kT>(m, m.scratch, stride, panel);
     } else {
-      Tiles<S, Q, ExpandedPanel, 1, S::kTileRows>(m, m.scratch, stride, y);
+      Tiles<S, Q, ExpandedPanel, 1, kMinT, kT>(m, m.scratch, stride, panel);
     }
     panel += n_panels;
   }

@@ -73,11 +73,12 @@ struct Simd : Simd256 {
   };
 
   static constexpr int kSumsInRegisters = 2;
-  static constexpr int kPackedTileRows = 4;
-  static constexpr int kTileRows = 4;
+  static constexpr int kPackedTileRows = 6;
+  static constexpr int kTileRows = 6;
   static constexpr int kTilePanels = 1;
   static constexpr int kFloatTileRows = 6;
-  static constexpr int kMinRowsToExpand = 5;
+  static constexpr int kMinRowsToExpand = 7;
+  static constexpr int kMinRowsToExpandCheap = 24;
 };
 
 }  // namespace

@@ -100,6 +100,7 @@ struct Simd {
   static constexpr int kSumsInRegisters = 12;
   static constexpr int kTilePanels = 2;
   static constexpr int kMinRowsToExpand = 5;
+  static constexpr int kMinRowsToExpandCheap = 5;
 };
 
 }  // namespace

@@ -37,6 +37,7 @@ struct Simd : Simd256 {
   static constexpr int kTilePanels = 1;
   static constexpr int kFloatTileRows = 6;
   static constexpr int kMinRowsToExpand = 5;
+  static constexpr int kMinRowsToExpandCheap = 5;
 };
 
 }  // namespace

@@ -144,6 +144,7 @@ struct Simd {
   static constexpr int kTilePanels = 1;
   static constexpr int kFloatTileRows = 4;
   static constexpr int kMinRowsToExpand = 5;
+  static constexpr int kMinRowsToExpandCheap = 5;
 };
 
 }  // namespace
