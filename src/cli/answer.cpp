@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "cli/interrupt.h"
+#include "cli/terminal.h"
 
 namespace lamina::cli {
 namespace {
@@ -43,6 +44,17 @@ Result<Answer> GenerateAnswer(engine::Engine& engine, std::vector<int32_t> promp
   while (!sink.finished) engine.Step();
   if (sink.answer.reason == engine::FinishReason::kError) return Error(sink.status);
   return std::move(sink.answer);
+}
+
+void SayIfContextIsFull(const Answer& answer, int64_t context) {
+  const engine::Timings& timings = answer.timings;
+  if (answer.reason != engine::FinishReason::kLength ||
+      timings.n_prompt_tokens + timings.n_generated_tokens < context) {
+    return;
+  }
+  fmt::print(stderr, "{}\n",
+             Dim(fmt::format("the context of {} tokens is full: the answer ends here", context),
+                 HasColor(stderr)));
 }
 
 double TokensPerSecond(int64_t n_tokens, double ms) {

@@ -21,6 +21,9 @@ Result<Answer> GenerateAnswer(engine::Engine& engine, std::vector<int32_t> promp
                               const engine::GenerateOptions& options,
                               FunctionRef<void(std::string_view)> on_text);
 
+/// Says on stderr that an answer ended because prompt and answer filled the context.
+void SayIfContextIsFull(const Answer& answer, int64_t context);
+
 double TokensPerSecond(int64_t n_tokens, double ms);
 
 /// "64 tokens at 180.2 tokens/s; prompt 30 tokens (12 known) in 41 ms; context 94 of 4096 (2%)".

@@ -99,16 +99,30 @@ void Chat::SaveHistory() {
 
 Result<Prompt> Chat::FittingPrompt() {
   const int64_t room = std::min<int64_t>(256, engine_.context() / 4);
+  std::vector<text::ChatMessage> kept = messages_;
   for (;;) {
     std::vector<text::ChatMessage> messages;
     if (!options_.system.empty()) messages.push_back({"system", options_.system});
-    messages.insert(messages.end(), messages_.begin(), messages_.end());
+    messages.insert(messages.end(), kept.begin(), kept.end());
     Prompt prompt = TRY(prompts_.Make(messages));
-    const bool fits = std::ssize(prompt.ids) + room <= engine_.context();
-    if (fits || messages_.size() < 3) return prompt;
-    messages_.erase(messages_.begin(), messages_.begin() + 2);
-    fmt::print(stderr, "{}\n",
-               Dim("the context is full: the oldest exchange is forgotten", HasColor(stderr)));
+    const auto n_tokens = std::ssize(prompt.ids);
+    if (n_tokens + room > engine_.context() && kept.size() >= 3) {
+      kept.erase(kept.begin(), kept.begin() + 2);
+      continue;
+    }
+    // What can never be answered costs no memory of what was said before.
+    if (n_tokens >= engine_.context()) return prompt;
+    const size_t n_forgotten = (messages_.size() - kept.size()) / 2;
+    messages_ = std::move(kept);
+    if (n_forgotten > 0) {
+      fmt::print(stderr, "{}\n",
+                 Dim(n_forgotten == 1 ? "the context is full: the oldest exchange is forgotten"
+                                      : fmt::format("the context is full: the oldest {} exchanges "
+                                                    "are forgotten",
+                                                    n_forgotten),
+                     HasColor(stderr)));
+    }
+    return prompt;
   }
 }
 
@@ -135,6 +149,7 @@ Result<> Chat::AnswerUser(const std::string& input) {
   if (answer->reason == engine::FinishReason::kCancelled) {
     fmt::print(stderr, "{}\n", Dim("stopped", HasColor(stderr)));
   }
+  SayIfContextIsFull(*answer, engine_.context());
   if (options_.stats) {
     fmt::print(stderr, "{}\n", Dim(Describe(answer->timings, engine_.context()), HasColor(stderr)));
   }

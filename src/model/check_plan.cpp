@@ -91,6 +91,10 @@ int64_t VectorSize(const ModelSpec& spec, const LayerSpec& layer, VectorRole rol
       return spec.n_v_heads;
     case VectorRole::kDeltaNorm:
       return spec.d_v_head;
+    case VectorRole::kConvInBias:
+      return 3 * spec.d_model;
+    case VectorRole::kConvBias:
+      return spec.d_model;
     case VectorRole::kConvKernel:
       return spec.d_model * spec.conv_kernel;
     case VectorRole::kLayerScale:

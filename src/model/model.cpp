@@ -90,8 +90,9 @@ std::string Megabytes(uint64_t bytes) {
   return fmt::format("{} MiB", (bytes + (1 << 20) - 1) >> 20);
 }
 
-Result<> CheckMemory(const Description& d) {
-  const AvailableMemory have = ReadAvailableMemory();
+Result<> CheckMemory(const Description& d, uint64_t limit_bytes) {
+  AvailableMemory have = ReadAvailableMemory();
+  if (limit_bytes > 0 && limit_bytes < have.bytes) have = {limit_bytes, "memory limit"};
   if (d.need.total() <= have.bytes) return {};
   return Error(Code::kResourceExhausted,
                "the model needs {} (weights {}, a context of {} tokens {}, buffers {}), but the {} "
@@ -329,7 +330,7 @@ Result<std::shared_ptr<const Model>> Model::Load(const format::ModelSource& sour
     const kernels::Table* table = options.kernels;
     if (table == nullptr) table = TRY(kernels::Select(""));
     Description description = TRY(Describe(source, options, pool.n_threads()));
-    if (options.check_memory) TRY(CheckMemory(description));
+    if (options.check_memory) TRY(CheckMemory(description, options.memory_limit_bytes));
     Weights weights =
         TRY(LoadWeights(source, description.plan, pool, options.packed_store, options.on_packing));
     return std::make_shared<const LoadedModel>(std::move(description), std::move(weights), table,

@@ -23,8 +23,10 @@ struct LoadOptions {
   const kernels::Table* kernels = nullptr;  ///< null = kernels::Select("").
   /// "f32", "f16", "bf16", "q8_0"; "" = f16, or f32 where the weights are F32.
   std::string kv_type;
-  int64_t context = 0;         ///< Tokens to plan memory for; 0 = min(4096, the model's).
-  bool check_memory = true;    ///< Refuse a model that machine or cgroup cannot hold.
+  int64_t context = 0;       ///< Tokens to plan memory for; 0 = min(4096, the model's).
+  bool check_memory = true;  ///< Refuse a model that machine or cgroup cannot hold.
+  /// Memory to plan with, in bytes; 0 = what machine and cgroup have.
+  uint64_t memory_limit_bytes = 0;
   Profile* profile = nullptr;  ///< Filled by steps while it is started; outlives the model.
   /// Where packed weights are kept from one load to the next; null = each load packs them.
   format::PackedStore* packed_store = nullptr;

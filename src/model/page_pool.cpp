@@ -34,6 +34,12 @@ PagePool::~PagePool() {
 bool PagePool::Grow() {
   const int64_t n_pages = std::max<int64_t>(1, kSlabBytes / page_bytes_);
   const int64_t n_bytes = n_pages * page_bytes_;
+  // Give() must not allocate: both lists can hold every page there is. What throws comes before
+  // the mapping, which nobody would own.
+  const auto n_all = static_cast<size_t>(n_pages_ + n_pages);
+  slabs_.reserve(slabs_.size() + 1);
+  free_.reserve(n_all);
+  dropped_.reserve(n_all);
   // Attention at a depth of thousands of tokens reads as many bytes as there are weights: in huge
   // pages, which need an aligned start, that costs fewer address translations. Best effort.
   void* data = mmap(nullptr, static_cast<size_t>(n_bytes + kHugePageBytes), PROT_READ | PROT_WRITE,
@@ -48,10 +54,7 @@ bool PagePool::Grow() {
   madvise(data, static_cast<size_t>(n_bytes), MADV_HUGEPAGE);
   auto* first = static_cast<uint8_t*>(data);
   slabs_.push_back({first, n_bytes});
-  // Give() must not allocate: both lists can hold every page there is.
   n_pages_ += n_pages;
-  free_.reserve(static_cast<size_t>(n_pages_));
-  dropped_.reserve(static_cast<size_t>(n_pages_));
   for (int64_t i = n_pages - 1; i >= 0; --i) free_.push_back(first + i * page_bytes_);
   return true;
 }

@@ -49,10 +49,12 @@ enum class VectorRole : int {
   kDeltaDt,           ///< [n_v_heads]
   kDeltaNorm,         ///< [d_v_head]
   kConvKernel,        ///< [conv_kernel, d_model], likewise.
+  kConvInBias,        ///< Of kConvIn's outputs: [3 * d_model]
+  kConvBias,          ///< Of the convolution: [d_model]
   kPostPerLayerNorm,  ///< Gemma 4: [d_model]
   kLayerScale         ///< Gemma 4: [1], multiplies the layer's output.
 };
-inline constexpr int kNumVectorRoles = 17;
+inline constexpr int kNumVectorRoles = 19;
 
 /// A matrix as rows of a tensor of the file. Row r is the tensor's row row_begin + r, or, where
 /// row_order is filled, row_order[r] (so a fused, interleaved or permuted tensor costs nothing). A

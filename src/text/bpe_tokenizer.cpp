@@ -24,11 +24,14 @@ class PieceCache {
     while (n_entries < kMaxEntries && n_entries < text_bytes / 16) n_entries *= 2;
     entries_.resize(n_entries);
   }
-  Entry& At(std::string_view piece) { return entries_[HashBytes(piece) & (entries_.size() - 1)]; }
+  Entry& At(std::string_view piece) {
+    return entries_[HashBytes(seed_, piece) & (entries_.size() - 1)];
+  }
 
  private:
   static constexpr size_t kMaxEntries = 1 << 16;
   std::vector<Entry> entries_;
+  const HashSeed seed_ = HashSeed::OfProcess();
 };
 
 /// Whether there is a space mark directly before `pos`.

@@ -14,11 +14,6 @@ uint64_t PairKey(TokenId left, TokenId right) {
   return uint64_t{static_cast<uint32_t>(left)} << 32 | static_cast<uint32_t>(right);
 }
 
-size_t PairSlot(uint64_t pair, size_t n_slots) {
-  const uint64_t hash = pair * 0x9E3779B97F4A7C15;
-  return (hash ^ hash >> 32) & (n_slots - 1);
-}
-
 template <class Rules>
 void MergeByScanning(const Rules& rules, std::string_view piece, std::vector<Symbol>& symbols) {
   Merge merges[kMaxSymbolsToScan];
@@ -121,7 +116,7 @@ PairMerges::PairMerges(size_t n_merges) {
 
 void PairMerges::Add(TokenId left, TokenId right, Merge merge) {
   const uint64_t pair = PairKey(left, right);
-  size_t slot = PairSlot(pair, slots_.size());
+  size_t slot = HashNumber(seed_, pair) & (slots_.size() - 1);
   for (; slots_[slot].pair != kNoPair; slot = (slot + 1) & (slots_.size() - 1)) {
     if (slots_[slot].pair == pair) return;
   }
@@ -132,7 +127,7 @@ std::optional<Merge> PairMerges::Find(std::string_view, const Symbol& left,
                                       const Symbol& right) const {
   if (left.id < 0 || right.id < 0) return std::nullopt;
   const uint64_t pair = PairKey(left.id, right.id);
-  for (size_t slot = PairSlot(pair, slots_.size()); slots_[slot].pair != kNoPair;
+  for (size_t slot = HashNumber(seed_, pair) & (slots_.size() - 1); slots_[slot].pair != kNoPair;
        slot = (slot + 1) & (slots_.size() - 1)) {
     if (slots_[slot].pair == pair) return slots_[slot].merge;
   }

@@ -46,6 +46,7 @@ class PairMerges final : public MergeRules {
     Merge merge;
   };
   std::vector<Slot> slots_;  ///< Open addressing, a power of two.
+  const HashSeed seed_ = HashSeed::OfProcess();
 };
 
 /// Any two symbols whose bytes together are a token merge; the token's rank decides when.

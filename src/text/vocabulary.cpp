@@ -1,30 +1,8 @@
 #include "text/vocabulary.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace lamina::text {
-
-uint64_t HashBytes(std::string_view bytes) {
-  constexpr uint64_t kMultiplier = 0x9E3779B97F4A7C15;
-  uint64_t hash = bytes.size() * kMultiplier;
-  const auto mix = [&](uint64_t word) {
-    hash = (hash ^ word) * kMultiplier;
-    hash ^= hash >> 32;
-  };
-  size_t i = 0;
-  for (; i + 8 <= bytes.size(); i += 8) {
-    uint64_t word;
-    std::memcpy(&word, bytes.data() + i, 8);
-    mix(word);
-  }
-  if (i < bytes.size()) {
-    uint64_t word = 0;
-    std::memcpy(&word, bytes.data() + i, bytes.size() - i);
-    mix(word);
-  }
-  return hash ^ hash >> 29;
-}
 
 void Vocabulary::Reserve(size_t n_tokens) {
   constexpr size_t kUsualTokenBytes = 8;
@@ -46,13 +24,23 @@ void Vocabulary::BuildIndex() {
   slots_.assign(n_slots, {});
   for (TokenId id = 0; id < n_tokens(); ++id) {
     if (offsets_[id + 1] == offsets_[id]) continue;
-    const uint64_t hash = HashBytes(bytes(id));
-    size_t slot = hash & (n_slots - 1);
+    const uint64_t hash = HashBytes(seed_, bytes(id));
     const auto half = static_cast<uint32_t>(hash >> 32);
-    for (; slots_[slot].id >= 0; slot = (slot + 1) & (n_slots - 1)) {
+    // Of equal tokens of one type nobody finds but the first; a file of nothing else must not make
+    // this loop long.
+    const auto is_known = [&](const Slot& slot) {
+      return slot.hash == half && types_[slot.id] == types_[id] && bytes(slot.id) == bytes(id);
+    };
+    size_t slot = hash & (n_slots - 1);
+    while (slots_[slot].id >= 0 && !is_known(slots_[slot])) {
       may_have_duplicates_ |= slots_[slot].hash == half;
+      slot = (slot + 1) & (n_slots - 1);
     }
-    slots_[slot] = {half, id};
+    if (slots_[slot].id < 0) {
+      slots_[slot] = {half, id};
+    } else {
+      may_have_duplicates_ = true;
+    }
   }
 }
 
@@ -60,7 +48,7 @@ TokenId Vocabulary::Lookup(std::string_view bytes_of_token, bool text_only) cons
   if (bytes_of_token.empty() || bytes_of_token.size() > max_token_bytes_) return -1;
   const size_t mask = slots_.size() - 1;
   TokenId user_defined = -1;
-  const uint64_t hash = HashBytes(bytes_of_token);
+  const uint64_t hash = HashBytes(seed_, bytes_of_token);
   for (size_t slot = hash & mask; slots_[slot].id >= 0; slot = (slot + 1) & mask) {
     const TokenId id = slots_[slot].id;
     if (slots_[slot].hash != static_cast<uint32_t>(hash >> 32) || bytes(id) != bytes_of_token) {

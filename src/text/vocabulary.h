@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "text/hash.h"
 #include "text/tokenizer.h"
 
 namespace lamina::text {
@@ -35,7 +36,6 @@ class Vocabulary {
     return std::string_view(blob_).substr(offsets_[id], offsets_[id + 1] - offsets_[id]);
   }
   TokenType type(TokenId id) const { return types_[id]; }
-  void set_type(TokenId id, TokenType type) { types_[id] = type; }
   /// False where all tokens surely have different bytes. After BuildIndex.
   bool may_have_duplicates() const { return may_have_duplicates_; }
   size_t max_token_bytes() const { return max_token_bytes_; }
@@ -56,12 +56,10 @@ class Vocabulary {
     TokenId id = -1;    ///< -1 is free.
   };
   std::vector<Slot> slots_;  ///< Open addressing, a power of two.
+  const HashSeed seed_ = HashSeed::OfProcess();
   size_t max_token_bytes_ = 0;
   bool may_have_duplicates_ = false;
 };
-
-/// A hash for short byte strings.
-uint64_t HashBytes(std::string_view bytes);
 
 /// Tokens that stand for one byte each; -1 where the vocabulary has none.
 struct ByteTokens {

@@ -85,8 +85,14 @@ def test_a_full_context_ends_the_answer(lamina, smollm2):
     answer = greedy(lamina, smollm2, "1 2 3 4 5 6", 200, "--raw", "--ctx", 32)
     assert answer["finish_reason"] == "length"
     assert answer["usage"]["total_tokens"] == 32
-    done = lamina("run", smollm2, "word " * 40, "--raw", "--ctx", 32, code=1)
-    assert "context" in done.err
+    once = lamina("run", smollm2, "1 2 3 4 5 6", "--raw", "--ctx", 32, "--temperature", 0)
+    assert "the context of 32 tokens is full: the answer ends here" in once.err
+    short = lamina("run", smollm2, "1 2 3 4 5 6", "--raw", "--ctx", 32, "--temperature", 0, "-n", 4)
+    assert "is full" not in short.err
+    n_words = 40
+    done = lamina("run", smollm2, "word " * n_words, "--raw", "--ctx", 32, code=1)
+    n_tokens = len(lamina.json("tokenize", smollm2, stdin="word " * n_words)["ids"])
+    assert f"the prompt has {n_tokens} tokens and the context holds 32" in done.err
 
 
 def test_ids_and_text(lamina, smollm2):

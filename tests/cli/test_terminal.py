@@ -111,6 +111,27 @@ def test_the_second_turn_does_not_prefill_the_first(chat):
     assert terminal.wait() == 0
 
 
+def test_a_full_context(chat):
+    if not HAS_BRIDGE:
+        pytest.skip("built without chat templates")
+    terminal = chat("--ctx", "160", "--max-tokens", "-1")
+    terminal.send("Count from 1 to 1000, one number per line.\r")
+    terminal.expect("the context of 160 tokens is full: the answer ends here")
+    terminal.expect(">>> ")
+    terminal.send("/set temperature 0\r")
+    terminal.expect(">>> ")
+    # A message that no context holds is refused with both numbers and forgets nothing.
+    terminal.send("word " * 200 + "\r")
+    terminal.expect(r"the prompt has 2\d\d tokens and the context holds 160")
+    terminal.expect(">>> ")
+    terminal.send("What is the capital of France?\r")
+    terminal.expect("the oldest exchange is forgotten")
+    terminal.expect("tokens/s")
+    terminal.expect(">>> ")
+    terminal.send("\x04")
+    assert terminal.wait() == 0
+
+
 def test_ctrl_c_stops_the_answer_and_not_the_program(chat):
     terminal = chat()
     terminal.send("Count from 1 to 1000, one number per line.\r")

@@ -46,6 +46,7 @@ namespace lamina::format {
 
 void ResetPeak() { base_bytes = peak_bytes = current_bytes; }
 int64_t PeakBytes() { return peak_bytes - base_bytes; }
+int64_t CurrentBytes() { return current_bytes; }
 
 void FailAllocation(int64_t n, bool forever) {
   allocations_until_failure = n;

@@ -9,6 +9,8 @@ namespace lamina::format {
 void ResetPeak();
 /// The most bytes allocated at one time since ResetPeak, beyond those at ResetPeak.
 int64_t PeakBytes();
+/// Bytes allocated now.
+int64_t CurrentBytes();
 
 /// The n-th allocation from now on (0: the next) throws std::bad_alloc; `forever`: all after it
 /// too.

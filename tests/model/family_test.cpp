@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 
 #include "support.h"
 
@@ -21,8 +22,10 @@ void PrintTo(const Case& c, std::ostream* out) { *out << c.family << "/" << c.fi
 std::vector<Case> Cases() {
   std::vector<Case> cases;
   for (const std::string& family : FamilyNames()) {
-    cases.push_back({family, "model.gguf"});
-    cases.push_back({family, "hf"});
+    for (const char* file : {"model.gguf", "hf"}) {
+      if (std::filesystem::exists(FamilyFolder(family) + "/" + file))
+        cases.push_back({family, file});
+    }
   }
   return cases;
 }

@@ -247,8 +247,7 @@ TEST(Config, WhatCannotBeRunIsRefused) {
   } cases[] = {{"llama", "hidden_act", "relu"},
                {"gemma3", "use_bidirectional_attention", true},
                {"gemma4", "enable_moe_block", true},
-               {"lfm2", "conv_bias", true},
-               {"llama", "rope_parameters", {{"rope_type", "dynamic"}, {"factor", 2.0}}}};
+               {"llama", "rope_parameters", {{"rope_type", "spiral"}, {"factor", 2.0}}}};
   for (const auto& c : cases) {
     Configured model(c.family);
     model.config[c.field] = c.value;

@@ -39,6 +39,9 @@ std::vector<double> LogSoftmax(const float* logits, int64_t n) {
   return out;
 }
 
+// Models that tests/oracles/random_family.py made, instead of those of tests/data.
+const char* OtherFamilies() { return std::getenv("LAMINA_TEST_FAMILIES"); }
+
 }  // namespace
 
 std::map<std::string, Values> ReadValues(const std::string& path) {
@@ -65,16 +68,22 @@ std::map<std::string, Values> ReadValues(const std::string& path) {
 
 std::vector<std::string> FamilyNames() {
   std::vector<std::string> names;
+  const std::string archives = checkout::SourceFolder() + "/tests/data/families";
   for (const auto& entry :
-       std::filesystem::directory_iterator(checkout::SourceFolder() + "/tests/data/families")) {
+       std::filesystem::directory_iterator(OtherFamilies() ? OtherFamilies() : archives)) {
     const std::string name = entry.path().filename();
-    if (name.ends_with(".tar.xz")) names.push_back(name.substr(0, name.size() - 7));
+    if (OtherFamilies()) {
+      names.push_back(name);
+    } else if (name.ends_with(".tar.xz")) {
+      names.push_back(name.substr(0, name.size() - 7));
+    }
   }
   std::sort(names.begin(), names.end());
   return names;
 }
 
 std::string FamilyFolder(const std::string& name) {
+  if (OtherFamilies()) return OtherFamilies() + ("/" + name);
   return checkout::BinaryFolder() + "/test_data/families/" + name;
 }
 

@@ -4,7 +4,8 @@
 usage: quantize_models.py FAMILIES_FOLDER OUT_FOLDER
 For every FAMILIES_FOLDER/NAME/model.gguf (F32): NAME.TYPE.gguf and NAME.TYPE.f32.gguf with TYPE Q8_0, Q4_0 and Q4_1, quantized by the
 Python package gguf. For the other types, which the package only dequantizes, a Llama of random blocks: wide.TYPE.gguf and
-wide.TYPE.f32.gguf. Files that are newer than this script stay as they are.
+wide.TYPE.f32.gguf; and where a family's model is a multiple of 256 wide, two of those types, random blocks with the spread of what they
+replace. Rows that are no multiple of 32 stay F32, as llama.cpp leaves them. Files that are newer than this script stay as they are.
 """
 import os
 import sys
@@ -17,6 +18,7 @@ Q = gguf.GGMLQuantizationType
 FAMILY_TYPES = [Q.Q8_0, Q.Q4_0, Q.Q4_1]
 WIDE_TYPES = [Q.F16, Q.BF16, Q.Q5_0, Q.Q5_1, Q.Q2_K, Q.Q3_K, Q.Q4_K, Q.Q5_K, Q.Q6_K, Q.IQ4_NL, Q.IQ4_XS, Q.MXFP4,
               Q.Q8_0, Q.Q4_0, Q.Q4_1]
+SUPER_TYPES = [Q.Q4_K, Q.Q2_K, Q.IQ4_XS, Q.Q5_K, Q.Q3_K, Q.MXFP4, Q.Q6_K]
 # Byte offsets of the f16 scale and of the f16 minimum's scale in a block; MXFP4 has an exponent.
 SCALES = {Q.Q5_0: (0, None), Q.Q5_1: (0, 2), Q.Q2_K: (80, 82), Q.Q3_K: (108, None), Q.Q4_K: (0, 2), Q.Q5_K: (0, 2),
           Q.Q6_K: (208, None), Q.IQ4_NL: (0, None), Q.IQ4_XS: (0, None), Q.Q8_0: (0, None), Q.Q4_0: (0, None), Q.Q4_1: (0, 2)}
@@ -41,7 +43,18 @@ def add_pair(writers, name, packed, values, kind):
     writers[1].add_tensor(name, np.ascontiguousarray(values, np.float32))
 
 
-def quantize_family(source, paths, kind):
+def quantize(x, kind, rng):
+    """x [..., cols] as blocks of `kind`, or of Q8_0 where its rows are no multiple of kind's blocks."""
+    if x.shape[-1] % gguf.GGML_QUANT_SIZES[kind][0]:
+        kind = Q.Q8_0
+    if kind in FAMILY_TYPES:
+        return quants.quantize(x, kind), kind
+    rows = x.reshape(-1, x.shape[-1])
+    return random_blocks(rng, kind, *rows.shape, want=x.std()).reshape(*x.shape[:-1], -1), kind
+
+
+def quantize_family(source, paths, kind, seed=0):
+    rng = np.random.default_rng(seed)
     reader = gguf.GGUFReader(source)
     arch = reader.fields["general.architecture"].contents()
     writers = [open_writer(p, arch) for p in paths]
@@ -54,17 +67,17 @@ def quantize_family(source, paths, kind):
     for t in reader.tensors:
         data = t.data
         if data.ndim >= 2 and data.shape[-1] % 32 == 0 and not any(k in t.name for k in KEPT):
-            packed = quants.quantize(data, kind)
-            add_pair(writers, t.name, packed, quants.dequantize(packed, kind), kind)
+            packed, packed_kind = quantize(data, kind, rng)
+            add_pair(writers, t.name, packed, quants.dequantize(packed, packed_kind), packed_kind)
         else:
             add_pair(writers, t.name, data, data, Q.F32)
     for w in writers:
         finish(w)
 
 
-def random_blocks(rng, kind, rows, cols):
-    """Packed random rows whose values have mean 0 and standard deviation 1 / sqrt(cols)."""
-    want = 1 / np.sqrt(cols)
+def random_blocks(rng, kind, rows, cols, want=None):
+    """Packed random rows whose values have mean 0 and standard deviation `want`, else 1 / sqrt(cols)."""
+    want = want or 1 / np.sqrt(cols)
     if kind in (Q.F16, Q.BF16):
         return quants.quantize(rng.normal(0, want, (rows, cols)).astype(np.float32), kind)
     values, size = gguf.GGML_QUANT_SIZES[kind]
@@ -155,11 +168,13 @@ def main():
         for part, path in zip(parts, paths):
             os.replace(part, path)
 
-    for family in sorted(os.listdir(families)):
+    for i, family in enumerate(sorted(os.listdir(families))):
         source = f"{families}/{family}/model.gguf"
         if os.path.exists(source):
-            for kind in FAMILY_TYPES:
-                write(f"{family}.{kind.name}", lambda paths: quantize_family(source, paths, kind))
+            width = next(t for t in gguf.GGUFReader(source).tensors if t.name == "token_embd.weight").shape[0]
+            others = [SUPER_TYPES[i % len(SUPER_TYPES)], SUPER_TYPES[(i + 3) % len(SUPER_TYPES)]] if width % 256 == 0 else []
+            for kind in FAMILY_TYPES + others:
+                write(f"{family}.{kind.name}", lambda paths: quantize_family(source, paths, kind, i))
     for i, kind in enumerate(WIDE_TYPES):
         write(f"wide.{kind.name}", lambda paths: write_wide(paths, kind, 1000 + i))
 

@@ -141,6 +141,7 @@ class RunModel : public Command {
                            [&](std::string_view text) { write(dimmer.Push(text)); }));
     write(dimmer.Finish());
     write("\n");
+    SayIfContextIsFull(answer, engine.context());
     if (json_) PrintAnswerJson(answer, load_ms);
     if (stats_) {
       fmt::print(stderr, "{}\n", Dim(Describe(answer.timings, engine.context()), HasColor(stderr)));

@@ -24,6 +24,9 @@ constexpr VectorName kVectors[] = {
      "self_attn.q_layernorm.weight"},
     {VectorRole::kKeyNorm, Where::kAttention, "attn_k_norm.weight", "self_attn.k_layernorm.weight"},
     {VectorRole::kConvKernel, Where::kConv, "shortconv.conv.weight", "conv.conv.weight"},
+    {VectorRole::kConvInBias, Where::kConv, "shortconv.in_proj.bias", "conv.in_proj.bias", false},
+    {VectorRole::kConvBias, Where::kConv, "shortconv.conv.bias", "conv.conv.bias", false},
+    {VectorRole::kOutputBias, Where::kConv, "shortconv.out_proj.bias", "conv.out_proj.bias", false},
 };
 
 /// config.json: which layers attend; GGUF says it by their number of key-value heads.
@@ -82,9 +85,6 @@ Result<ModelSpec> Read(const Fields& fields) {
   TRY(SetRope(fields, &spec, {.default_theta = 1e6}));
   spec.conv_kernel =
       static_cast<int>(TRY(fields.Int({"shortconv.l_cache", "conv_L_cache"}, {1, 1024})));
-  if (TRY(fields.BoolOr({"", "conv_bias"}, false))) {
-    return Error(Code::kUnimplemented, "conv_bias true of config.json is not supported");
-  }
   const auto attends = TRY(AttendingLayers(fields, spec));
   for (size_t i = 0; i < spec.layers.size(); ++i) {
     LayerSpec& layer = spec.layers[i];

@@ -52,13 +52,16 @@ Result<RopeSpec> ReadGguf(const Fields& fields, int d_head, const RopeOptions& o
   const Field original = {"rope.scaling.original_context_length", ""};
   const Field attn_factor = {"rope.scaling.attn_factor", ""};
   rope.magnitude = static_cast<float>(TRY(fields.FloatOr(attn_factor, 1.0, 1e-3, 1e3)));
-  if (const auto* tensor = fields.source().Find("rope_factors_long.weight")) {
-    const auto* short_tensor = fields.source().Find("rope_factors_short.weight");
-    if (!short_tensor) {
-      return Error(Code::kInvalidArgument, "tensor rope_factors_short.weight is missing");
+  const auto* long_factors = fields.source().Find("rope_factors_long.weight");
+  const auto* short_factors = fields.source().Find("rope_factors_short.weight");
+  if (long_factors || short_factors) {
+    if (!long_factors || !short_factors) {
+      return Error(Code::kInvalidArgument, "tensor {} is missing beside {}",
+                   long_factors ? "rope_factors_short.weight" : "rope_factors_long.weight",
+                   long_factors ? "rope_factors_long.weight" : "rope_factors_short.weight");
     }
-    rope.long_divisors = TRY(TensorDivisors(*tensor, rope.n_rot));
-    rope.freq_divisors = TRY(TensorDivisors(*short_tensor, rope.n_rot));
+    rope.long_divisors = TRY(TensorDivisors(*long_factors, rope.n_rot));
+    rope.freq_divisors = TRY(TensorDivisors(*short_factors, rope.n_rot));
     rope.original_context = TRY(fields.Int(original, kContext));
     return rope;
   }
@@ -154,7 +157,8 @@ Result<RopeSpec> ReadHf(const Fields& fields, int d_head, const RopeOptions& opt
     }
     return rope;
   }
-  if (type == "default" || type == "mrope") return rope;
+  // Dynamic scaling begins past max_position_embeddings, which no context exceeds.
+  if (type == "default" || type == "mrope" || type == "dynamic") return rope;
   if (!options.scaled && !hf.is_grouped()) return rope;
 
   const double factor = TRY(number("factor", 0.0, 0.0, kMaxFactor));
@@ -216,10 +220,11 @@ Result<RopeSpec> ReadHf(const Fields& fields, int d_head, const RopeOptions& opt
     rope.magnitude = static_cast<float>(TRY(number("attention_factor", magnitude, 1e-3, 1e3)));
     return rope;
   }
-  return Error(Code::kUnimplemented,
-               "{} of config.json is {}; supported are default, linear, llama3, yarn, longrope and "
-               "proportional",
-               type_path, type);
+  return Error(
+      Code::kUnimplemented,
+      "{} of config.json is {}; supported are default, linear, llama3, dynamic, yarn, longrope "
+      "and proportional",
+      type_path, type);
 }
 
 }  // namespace
