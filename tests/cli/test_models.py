@@ -33,6 +33,13 @@ def test_run_answers_through_the_template(lamina, smollm2):
     assert answer["timings"]["prefill_ms"] > 0 and answer["timings"]["decode_ms"] > 0
 
 
+@pytest.mark.skipif(HAS_BRIDGE, reason="built with chat templates")
+def test_without_the_bridge_a_template_is_a_clear_error(lamina, smollm2):
+    done = lamina("run", smollm2, "Hello", code=1)
+    assert "this build has no chat templates (LAMINA_BRIDGE=OFF); use --raw" in done.err
+    assert done.out == ""
+
+
 def test_run_raw_completes(lamina, smollm2):
     answer = greedy(lamina, smollm2, PROMPT, 6, "--raw")
     assert "Paris" in answer["text"]

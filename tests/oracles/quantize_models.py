@@ -5,7 +5,7 @@ usage: quantize_models.py FAMILIES_FOLDER OUT_FOLDER
 For every FAMILIES_FOLDER/NAME/model.gguf (F32): NAME.TYPE.gguf and NAME.TYPE.f32.gguf with TYPE Q8_0, Q4_0 and Q4_1, quantized by the
 Python package gguf. For the other types, which the package only dequantizes, a Llama of random blocks: wide.TYPE.gguf and
 wide.TYPE.f32.gguf; and where a family's model is a multiple of 256 wide, two of those types, random blocks with the spread of what they
-replace. Rows that are no multiple of 32 stay F32, as llama.cpp leaves them. Files that are newer than this script stay as they are.
+replace. Rows that are no multiple of 32 stay F32, as llama.cpp leaves them; such models are written as F16 and BF16 too. Files that are newer than this script stay as they are.
 """
 import os
 import sys
@@ -18,6 +18,7 @@ Q = gguf.GGMLQuantizationType
 FAMILY_TYPES = [Q.Q8_0, Q.Q4_0, Q.Q4_1]
 WIDE_TYPES = [Q.F16, Q.BF16, Q.Q5_0, Q.Q5_1, Q.Q2_K, Q.Q3_K, Q.Q4_K, Q.Q5_K, Q.Q6_K, Q.IQ4_NL, Q.IQ4_XS, Q.MXFP4,
               Q.Q8_0, Q.Q4_0, Q.Q4_1]
+FLOAT_TYPES = [Q.F16, Q.BF16]
 SUPER_TYPES = [Q.Q4_K, Q.Q2_K, Q.IQ4_XS, Q.Q5_K, Q.Q3_K, Q.MXFP4, Q.Q6_K]
 # Byte offsets of the f16 scale and of the f16 minimum's scale in a block; MXFP4 has an exponent.
 SCALES = {Q.Q5_0: (0, None), Q.Q5_1: (0, 2), Q.Q2_K: (80, 82), Q.Q3_K: (108, None), Q.Q4_K: (0, 2), Q.Q5_K: (0, 2),
@@ -47,7 +48,7 @@ def quantize(x, kind, rng):
     """x [..., cols] as blocks of `kind`, or of Q8_0 where its rows are no multiple of kind's blocks."""
     if x.shape[-1] % gguf.GGML_QUANT_SIZES[kind][0]:
         kind = Q.Q8_0
-    if kind in FAMILY_TYPES:
+    if kind in FAMILY_TYPES + FLOAT_TYPES:
         return quants.quantize(x, kind), kind
     rows = x.reshape(-1, x.shape[-1])
     return random_blocks(rng, kind, *rows.shape, want=x.std()).reshape(*x.shape[:-1], -1), kind
@@ -66,7 +67,7 @@ def quantize_family(source, paths, kind, seed=0):
             w.add_key_value(field.name, field.contents(), field.types[0], sub)
     for t in reader.tensors:
         data = t.data
-        if data.ndim >= 2 and data.shape[-1] % 32 == 0 and not any(k in t.name for k in KEPT):
+        if data.ndim >= 2 and (data.shape[-1] % 32 == 0 or kind in FLOAT_TYPES) and not any(k in t.name for k in KEPT):
             packed, packed_kind = quantize(data, kind, rng)
             add_pair(writers, t.name, packed, quants.dequantize(packed, packed_kind), packed_kind)
         else:
@@ -172,7 +173,9 @@ def main():
         source = f"{families}/{family}/model.gguf"
         if os.path.exists(source):
             width = next(t for t in gguf.GGUFReader(source).tensors if t.name == "token_embd.weight").shape[0]
-            others = [SUPER_TYPES[i % len(SUPER_TYPES)], SUPER_TYPES[(i + 3) % len(SUPER_TYPES)]] if width % 256 == 0 else []
+            others = FLOAT_TYPES if width % 32 else []
+            if width % 256 == 0:
+                others = [SUPER_TYPES[i % len(SUPER_TYPES)], SUPER_TYPES[(i + 3) % len(SUPER_TYPES)]]
             for kind in FAMILY_TYPES + others:
                 write(f"{family}.{kind.name}", lambda paths: quantize_family(source, paths, kind, i))
     for i, kind in enumerate(WIDE_TYPES):

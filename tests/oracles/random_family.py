@@ -10,14 +10,14 @@ Needs the Python packages torch and transformers, which no test needs; run by ha
 FAMILIES_FOLDER is where the fixtures lie unpacked (build/release/test_data/families). OUT_FOLDER/NAME gets what a fixture has: hf/,
 model.gguf (unless GGUF cannot say what the variant is) and expected.safetensors with `input_ids` [72], `logits` of one f32 forward (eager
 attention), `greedy`, the continuation of the first 24, and `logits_f64` of the same in double, where the family can be run so: how far
-the two are apart is how exact a comparison can be. Weights are normal with the fixture's mean and deviation per kind of tensor, exact in f16.
+the two are apart is how exact a comparison can be. --small writes tests/data/variants.tar.xz's models instead. Weights are normal with the fixture's mean and deviation per kind of tensor, exact in f16.
 """
 import argparse
 import fnmatch
 import json
-import math
 import pathlib
 import re
+import tarfile
 
 import numpy as np
 import torch
@@ -140,6 +140,16 @@ VARIANTS = {
     "lfm2-c": ("lfm2", {**sizes(64, 4, 2, 96, vocab=512), **gemma_layers(*"ccfcfc"), "conv_bias": True}),
 }
 
+# What tests/data/variants.tar.xz holds (--small): few and coarse numbers, each model for what its name says.
+SMALL = {
+    "heads-of-12": ("llama", sizes(36, 3, 1, 44, 2, 12, 61)),
+    "window-of-3": ("mistral-swa", {**sizes(32, 2, 1, 40, 3, 18, 59), "sliding_window": 3}),
+    "one-expert-of-5": ("mixtral", {**sizes(32, 2, 2, 28, 2, 20, 57), "num_local_experts": 5, "num_experts_per_tok": 1}),
+    "window-of-1": ("gemma2", {**sizes(32, 2, 1, 36, head=20, vocab=71), **gemma_layers(*"sfs"), "sliding_window": 1, "query_pre_attn_scalar": 20}),
+    "conv-bias": ("lfm2", {**sizes(40, 2, 1, 44, vocab=59), **gemma_layers(*"cfc"), "conv_L_cache": 4, "conv_bias": True}),
+    "delta-12-by-20": ("qwen35", {**sizes(36, 2, 1, 40, head=20, vocab=63), **qwen35_layers(4), **delta(1, 3, 12, 20, 3), **mrope(8, 20)}),
+}
+
 
 def kind(name):
     """Tensors of different layers and experts are of one kind."""
@@ -164,8 +174,8 @@ def statistics(tensors):
     return {name: (np.concatenate(v).mean(), np.concatenate(v).std()) for name, v in values.items()}
 
 
-def fill(tensors, fixture, rng):
-    """Random values with the fixture's statistics; sums of more inputs stay as large."""
+def fill(tensors, fixture, rng, step):
+    """Random multiples of `step` with the fixture's statistics; sums of more inputs stay as large."""
     known = statistics(fixture)
     widths = {kind(name): tensor.shape[-1] for name, tensor in fixture.items() if tensor.ndim == 2}
     for name, tensor in tensors.items():
@@ -178,7 +188,10 @@ def fill(tensors, fixture, rng):
         mean, deviation = known[like]
         if like in widths and like != "model.embed_tokens.weight":
             deviation *= (widths[like] / tensor.shape[-1]) ** 0.5
-        tensors[name] = rng.normal(mean, deviation, tensor.shape).astype(np.float16).astype(np.float32)
+        values = rng.normal(mean, deviation, tensor.shape)
+        if step:
+            values = np.round(values / step) * step
+        tensors[name] = values.astype(np.float16).astype(np.float32)
 
 
 def greedy(model, ids, n):
@@ -195,7 +208,7 @@ def greedy(model, ids, n):
     return np.array(out, np.int64)
 
 
-def make(fixture_hf, out, seed, changes):
+def make(fixture_hf, out, seed, changes, small):
     config = json.loads((fixture_hf / "config.json").read_text())
     configure(config, changes)
     folder = out / "hf"
@@ -205,7 +218,7 @@ def make(fixture_hf, out, seed, changes):
     model.save_pretrained(folder)
     rng = np.random.default_rng(seed)
     tensors = load_file(folder / "model.safetensors")
-    fill(tensors, load_file(fixture_hf / "model.safetensors"), rng)
+    fill(tensors, load_file(fixture_hf / "model.safetensors"), rng, 1 / 64 if small else 0)
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     config = json.loads((folder / "config.json").read_text())
 
@@ -222,6 +235,9 @@ def make(fixture_hf, out, seed, changes):
             expected["logits_f64"] = in_double
         except RuntimeError:  # Fused experts exist in f32 only.
             pass
+    if small:
+        expected.pop("logits_f64", None)
+        (folder / "generation_config.json").unlink(missing_ok=True)
     save_file(expected, out / "expected.safetensors")
     lost = gguf_of_hf.write_gguf(folder, out / "model.gguf")
     if lost:
@@ -230,20 +246,31 @@ def make(fixture_hf, out, seed, changes):
     print(f"{out.name}: largest logit {np.abs(expected['logits']).max():.2f}, {len(expected['greedy'])} greedy, {note}", flush=True)
 
 
+def anonymous(entry):
+    entry.mtime = entry.uid = entry.gid = 0
+    entry.uname = entry.gname = ""
+    return entry
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("families", type=pathlib.Path)
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("patterns", nargs="*", default=["*"], help="names of variants, as in a shell")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--small", action="store_true", help="the models of tests/data/variants.tar.xz, which is written too")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    for i, (name, (fixture, changes)) in enumerate(VARIANTS.items()):
+    for i, (name, (fixture, changes)) in enumerate((SMALL if args.small else VARIANTS).items()):
         if any(fnmatch.fnmatch(name, p) for p in args.patterns or ["*"]):
             try:
-                make(args.families / fixture / "hf", args.out / name, 1000 * args.seed + i, changes)
+                make(args.families / fixture / "hf", args.out / name, 1000 * args.seed + i, changes, args.small)
             except Exception as error:  # One family's refusal is no reason to leave out the others.
                 print(f"{name}: {type(error).__name__}: {error}", flush=True)
+    if args.small:
+        with tarfile.open(args.out / "variants.tar.xz", "w:xz", preset=9) as archive:
+            for name in SMALL:
+                archive.add(args.out / name, f"variants/{name}", filter=anonymous)
 
 
 if __name__ == "__main__":
