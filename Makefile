@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 LAMINA := build/release/lamina
 CONFIGURE = cmake --preset $(1) -DLAMINA_BRIDGE=$(LAMINA_BRIDGE) $(2) >/dev/null
 
-.PHONY: run build test test-long models check fmt bench fuzz coverage clean
+.PHONY: run build test test-long models check check-speed fmt bench bench-compare fuzz coverage clean
 
 run:  ## Installs what is missing, builds, pulls a model, answers once.
 	@tools/setup.sh build
@@ -49,6 +49,19 @@ bench:  ## What every kernel reaches of this machine's peak, then the speed of a
 	@$(call CONFIGURE,release,-DLAMINA_BENCH=ON)
 	@cmake --build build/release -j $(JOBS)
 	@tools/bench.sh
+
+bench-compare:  ## REV=revision: this tree's speed against that one's, in turn.
+	@[ -n "$(REV)" ] || { echo "bench-compare: which revision? make bench-compare REV=main"; exit 2; }
+	@tools/setup.sh build
+	@$(call CONFIGURE,release)
+	@$(MAKE) models
+	@python3 tools/bench_compare.py "$(REV)"
+
+check-speed:  ## Instructions per token against the stored figures (callgrind).
+	@$(call CONFIGURE,release)
+	@cmake --build build/release -j $(JOBS) --target lamina
+	@$(MAKE) models
+	@python3 tools/instructions.py
 
 fuzz:  ## FUZZ_SECONDS (default 600) per target, with clang.
 	@tools/fuzz.sh $(or $(FUZZ_SECONDS),600)

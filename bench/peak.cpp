@@ -65,7 +65,55 @@ __attribute__((target("avx2"))) double Dpbusd256() {
   const double seconds = ThreadSeconds() - start;
   return double(kSteps) * kChains * 32 / seconds * 1e-9;
 }
+__attribute__((target("avx2,fma"))) double Fma256() {
+  __m256 sum[kChains] = {};
+  const __m256 w = _mm256_set1_ps(0.5f), x = _mm256_set1_ps(0.25f);
+  const double start = ThreadSeconds();
+  for (int i = 0; i < kSteps; ++i) {
+#pragma GCC unroll 10
+    for (int c = 0; c < kChains; ++c) {
+      __asm__ volatile("vfmadd231ps %2, %1, %0" : "+x"(sum[c]) : "x"(w), "x"(x));
+    }
+  }
+  const double seconds = ThreadSeconds() - start;
+  return double(kSteps) * kChains * 8 / seconds * 1e-9;
+}
+__attribute__((target("avx512f"))) double Fma512() {
+  __m512 sum[kChains] = {};
+  const __m512 w = _mm512_set1_ps(0.5f), x = _mm512_set1_ps(0.25f);
+  const double start = ThreadSeconds();
+  for (int i = 0; i < kSteps; ++i) {
+#pragma GCC unroll 10
+    for (int c = 0; c < kChains; ++c) {
+      __asm__ volatile("vfmadd231ps %2, %1, %0" : "+v"(sum[c]) : "v"(w), "v"(x));
+    }
+  }
+  const double seconds = ThreadSeconds() - start;
+  return double(kSteps) * kChains * 16 / seconds * 1e-9;
+}
+__attribute__((target("avx2"))) void Copy256(const float* from, float* to, int n) {
+  for (int i = 0; i < n; i += 8) _mm256_store_ps(to + i, _mm256_load_ps(from + i));
+}
+__attribute__((target("avx512f"))) void Copy512(const float* from, float* to, int n) {
+  for (int i = 0; i < n; i += 16) _mm512_store_ps(to + i, _mm512_load_ps(from + i));
+}
 #elif defined(__aarch64__)
+double Fma128() {
+  float32x4_t sum[kChains] = {};
+  const float32x4_t w = vdupq_n_f32(0.5f), x = vdupq_n_f32(0.25f);
+  const double start = ThreadSeconds();
+  for (int i = 0; i < kSteps; ++i) {
+#pragma GCC unroll 10
+    for (int c = 0; c < kChains; ++c) {
+      __asm__ volatile("fmla %0.4s, %1.4s, %2.4s" : "+w"(sum[c]) : "w"(w), "w"(x));
+    }
+  }
+  const double seconds = ThreadSeconds() - start;
+  return double(kSteps) * kChains * 4 / seconds * 1e-9;
+}
+void Copy128(const float* from, float* to, int n) {
+  for (int i = 0; i < n; i += 4) vst1q_f32(to + i, vld1q_f32(from + i));
+}
 __attribute__((target("+dotprod"))) double Sdot() {
   int32x4_t sum[kChains] = {};
   const int8x16_t w = vdupq_n_s8(3), x = vdupq_n_s8(1);
@@ -101,6 +149,42 @@ double PeakGmacPerS(std::string_view isa) {
   if (measure == nullptr) return 0;
   double best = 0;
   for (int i = 0; i < 5; ++i) best = std::max(best, measure());
+  return best;
+}
+
+double PeakFmaGmacPerS(std::string_view isa) {
+  double (*measure)() = nullptr;
+#if defined(__x86_64__)
+  if (isa == "avx2" || isa == "avxvnni") measure = &Fma256;
+  if (isa == "avx512vnni") measure = &Fma512;
+#elif defined(__aarch64__)
+  if (isa == "neon") measure = &Fma128;
+#endif
+  if (measure == nullptr) return 0;
+  double best = 0;
+  for (int i = 0; i < 5; ++i) best = std::max(best, measure());
+  return best;
+}
+
+double CopyGbPerS(std::string_view isa) {
+  void (*copy)(const float*, float*, int) = nullptr;
+#if defined(__x86_64__)
+  copy = isa == "avx512vnni" ? &Copy512 : &Copy256;
+#elif defined(__aarch64__)
+  copy = &Copy128;
+#endif
+  constexpr int kFloats = 2048, kRepeats = 20000;
+  alignas(64) static float from[kFloats], to[kFloats];
+  double best = 0;
+  for (int pass = 0; pass < 5; ++pass) {
+    const double start = ThreadSeconds();
+    for (int i = 0; i < kRepeats; ++i) {
+      copy(from, to, kFloats);
+      __asm__ volatile("" : : "r"(from), "r"(to) : "memory");
+    }
+    best = std::max(best, 2.0 * sizeof(from) * kRepeats / (ThreadSeconds() - start) * 1e-9);
+  }
+  (void)isa;
   return best;
 }
 

@@ -15,9 +15,9 @@ enum class Operation : int {
   kNorm,          ///< Norms, rounding to int8, residual sums.
   kQkv,           ///< Products: queries, keys, values, gates.
   kRotate,        ///< Biases and norms of heads, rotation, storing keys and values.
-  kAttention,     ///< Over keys and values, with the output gate.
+  kAttention,     ///< Over keys and values, with the output gate and the rounding of results.
   kOutput,        ///< Product: Wo.
-  kGateUp,        ///< Products, and the activation.
+  kGateUp,        ///< Products, the activation, and the rounding of results.
   kDown,          ///< Product.
   kRouter,        ///< Product, choice of experts, sorting of rows by expert.
   kExpertGateUp,  ///< As kGateUp and kDown, of experts.

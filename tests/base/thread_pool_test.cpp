@@ -2,6 +2,7 @@
 #include "base/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <time.h>
 
 #include <chrono>
@@ -69,6 +70,59 @@ TEST(ThreadPool, AThreadThatArrivesLateIsWaitedForAsleep) {
     if (thread == 0) seen = value;
   });
   EXPECT_EQ(seen, 7);
+}
+
+cpu_set_t OwnMask() {
+  cpu_set_t mask;
+  EXPECT_EQ(sched_getaffinity(0, sizeof mask, &mask), 0);
+  return mask;
+}
+
+// The pool keeps its threads apart while a job runs; afterwards every thread may again run where it
+// might before, whatever happened.
+TEST(ThreadPool, LeavesTheThreadsMasksAsTheyWere) {
+  const cpu_set_t before = OwnMask();
+  // More threads than CPUs meet on one of them.
+  const int n_threads = 2 * CPU_COUNT(&before);
+  ThreadPool pool(n_threads);
+  for (int job = 0; job < 20; ++job) {
+    pool.Run([&](int thread) {
+      for (int phase = 0; phase < 20; ++phase) pool.Barrier(thread);
+    });
+  }
+  const cpu_set_t after = OwnMask();
+  EXPECT_TRUE(CPU_EQUAL(&before, &after));
+  std::vector<int> is_equal(static_cast<size_t>(n_threads), 0);
+  pool.Run([&](int thread) {
+    const cpu_set_t mask = OwnMask();
+    is_equal[static_cast<size_t>(thread)] = CPU_EQUAL(&before, &mask);
+  });
+  for (int equal : is_equal) EXPECT_TRUE(equal);
+}
+
+// On one CPU the threads take turns by sleeping: a phase costs some switches, not a slice.
+TEST(ThreadPool, ThreadsOnOneCpuTakeTurns) {
+  std::thread([] {
+    const cpu_set_t all = OwnMask();
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    for (int cpu = 0; CPU_COUNT(&one) == 0; ++cpu) {
+      if (CPU_ISSET(cpu, &all)) CPU_SET(cpu, &one);
+    }
+    ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+    ThreadPool pool(2);
+    timespec begin, end;
+    constexpr int kPhases = 2000;
+    pool.Run([&](int thread) {
+      pool.Barrier(thread);
+      if (thread == 0) clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &begin);
+      for (int phase = 0; phase < kPhases; ++phase) pool.Barrier(thread);
+      if (thread == 0) clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
+    });
+    const double us = 1e6 * static_cast<double>(end.tv_sec - begin.tv_sec) +
+                      1e-3 * static_cast<double>(end.tv_nsec - begin.tv_nsec);
+    EXPECT_LT(us / kPhases, 100);  // Of CPU time. Long spins would take 300 a phase.
+  }).join();
 }
 
 TEST(ThreadPool, DenormalsAreFlushedInJobsAndNotOutside) {

@@ -159,6 +159,16 @@ def test_bench_has_the_fixed_keys(lamina, smollm2):
     assert "profile" not in batch
 
 
+def test_threads_follow_the_affinity_mask(lamina, smollm2):
+    cpus = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(cpus)})
+        report = lamina.json("bench", smollm2, "-p", 4, "-n", 2, "-r", 1)
+    finally:
+        os.sched_setaffinity(0, cpus)
+    assert report["threads"] == 1
+
+
 def test_a_profile_accounts_for_the_whole_time(lamina, smollm2):
     report = lamina.json("bench", smollm2, "-p", 48, "-n", 8, "-r", 2, "-t", 2, "--profile")
     assert report["profile"]["prefill"]["tokens"] == 96
