@@ -1,3 +1,7 @@
 #include "cli/app.h"
+#include "cli/heap.h"
 
-int main(int argc, char** argv) { return lamina::cli::Main(argc, argv); }
+int main(int argc, char** argv) {
+  lamina::cli::UseHugePagesForHeap();
+  return lamina::cli::Main(argc, argv);
+}

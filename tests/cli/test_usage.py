@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-VERBS = """run pull list show rm import cp tokenize detokenize logits bench doctor completion
+VERBS = """run pull list show rm import cp cache tokenize detokenize logits bench doctor completion
 version help""".split()
 
 
@@ -92,6 +92,8 @@ def test_bash_completion_completes(lamina):
     ).stdout.split()
     assert run("to", 1) == ["tokenize"]
     assert run("bench --d", 2) == ["--depth"]
+    assert run("cache pr", 2) == ["prune"]
+    assert run("cache --al", 2) == ["--all"]
 
 
 def test_doctor_describes_the_machine(lamina):

@@ -8,7 +8,7 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
-#include <set>
+#include <map>
 
 #include "model/loaded.h"
 #include "quant/fingerprint.h"
@@ -218,11 +218,14 @@ TEST_F(PackedCacheFaultTest, ADisagreeingPackingIsAnotherContent) {
   EXPECT_NE(describe(plan), content);
 }
 
-TEST(PackingFingerprint, TellsTypesApart) {
-  std::set<uint64_t> seen;
+// Types of equally large blocks may be packed alike: F16 and BF16, Q4_0 and IQ4_NL.
+TEST(PackingFingerprint, TellsPackingsApart) {
+  std::map<uint64_t, uint32_t> block_bytes;
   for (const quant::TypeInfo& type : quant::Types()) {
-    EXPECT_TRUE(seen.insert(quant::PackingFingerprint(type)).second) << type.name;
-    EXPECT_EQ(quant::PackingFingerprint(type), quant::PackingFingerprint(type)) << type.name;
+    const uint64_t fingerprint = quant::PackingFingerprint(type);
+    EXPECT_EQ(quant::PackingFingerprint(type), fingerprint) << type.name;
+    const auto [entry, is_new] = block_bytes.emplace(fingerprint, type.block_bytes);
+    EXPECT_EQ(entry->second, type.block_bytes) << type.name;
   }
 }
 
