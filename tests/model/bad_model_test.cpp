@@ -198,7 +198,7 @@ TEST(BadConfig, NamesItsField) {
     nlohmann::json value;
   } faults[] = {{"num_hidden_layers", 0},    {"num_hidden_layers", 513}, {"num_attention_heads", 0},
                 {"hidden_size", -64},        {"num_key_value_heads", 3}, {"model_type", "gpt9"},
-                {"intermediate_size", "96"}, {"rms_norm_eps", nullptr},  {"head_dim", 20}};
+                {"intermediate_size", "96"}, {"rms_norm_eps", nullptr},  {"head_dim", 513}};
   for (const auto& fault : faults) {
     std::filesystem::remove_all(folder);
     std::filesystem::copy(from, folder);
