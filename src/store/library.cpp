@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <ctime>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -81,10 +82,19 @@ Result<> RemoveUnused(const Layout& layout) {
   return {};
 }
 
+// Other programs keep GGUF files under names of their own, such as a digest.
+bool BeginsAsGguf(const std::string& path) {
+  std::error_code error;
+  if (!fs::is_regular_file(path, error)) return false;
+  char magic[4] = {};
+  return std::ifstream(path, std::ios::binary).read(magic, sizeof magic) &&
+         std::string_view(magic, sizeof magic) == "GGUF";
+}
+
 bool IsModelPath(const std::string& path) {
   std::error_code error;
   if (fs::is_directory(path, error)) return fs::exists(path + "/config.json", error);
-  return path.ends_with(".gguf") && fs::exists(path, error);
+  return path.ends_with(".gguf") ? fs::exists(path, error) : BeginsAsGguf(path);
 }
 
 // What to do about a MODEL that is neither.
@@ -154,8 +164,10 @@ Result<> CheckWhole(const ModelInfo& info) {
                    exists ? "damaged" : "missing");
     }
     if (!exists) {
-      return Error(Code::kNotFound, "{}, which {} was imported from, is gone",
-                   format::Quote(file.path), info.name);
+      return Error(Code::kNotFound,
+                   "{}, which {} was imported from, is gone; put it back, or forget the model: "
+                   "lamina rm {}",
+                   format::Quote(file.path), info.name, info.name);
     }
     return Error(Code::kFailedPrecondition,
                  "{} has changed since {} was imported; remove and import it again",
@@ -248,7 +260,7 @@ Result<ModelInfo> Library::Import(const std::string& path, const std::string& na
   info.source = info.path;
   info.is_in_place = true;
   info.installed_unix_s = std::time(nullptr);
-  info.licence = source->metadata().GetStringOr("general.license", "").value_or("");
+  info.licence = PlainLicence(source->metadata().GetStringOr("general.license", "").value_or(""));
   for (int i = 0; i < static_cast<int>(source->file_paths().size()); ++i) {
     info.files.push_back({source->file_paths()[i], source->file(i).bytes().size(), ""});
     info.bytes += info.files.back().bytes;

@@ -55,6 +55,12 @@ Result<ModelInfo> FromJson(const nlohmann::json& json, const Layout& layout) {
 
 }  // namespace
 
+std::string PlainLicence(std::string_view text) {
+  std::string plain;
+  for (const char c : text) plain += c >= 0x20 && c < 0x7f ? c : '?';
+  return plain;
+}
+
 Result<ModelInfo> ReadManifest(const Layout& layout, const std::string& name) {
   const std::string path = layout.manifests + "/" + ManifestFileName(name);
   auto json = format::ReadJsonFile(path, format::kMaxConfigBytes);

