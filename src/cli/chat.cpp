@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "base/file.h"
+#include "cli/interrupt.h"
 #include "cli/sampler_fields.h"
 #include "cli/terminal.h"
 #include "cli/think_dimmer.h"
@@ -61,6 +62,8 @@ Chat::Chat(engine::Engine& engine, const PromptMaker& prompts, ChatOptions optio
 
 Result<int> Chat::Run() {
   fmt::print(stderr, "{}\n", Dim("/help for commands, Ctrl-D to leave", HasColor(stderr)));
+  // Whoever presses Ctrl-C twice, or just before the first token, means the answer.
+  const DisarmedInterrupt disarmed;
   const std::string prompt = ">>> ";
   for (;;) {
     std::string input;
@@ -72,17 +75,17 @@ Result<int> Chat::Run() {
     }
     const std::string trimmed = Trimmed(input);
     if (trimmed.empty()) continue;
+    SaveHistory();  // now: the terminal may be closed in the middle of the answer
     if (trimmed.front() == '/') {
       const auto go_on = RunCommand(trimmed);
-      if (!go_on) fmt::print(stderr, "{}\n", go_on.error().message());
+      if (!go_on) fmt::print(stderr, "{}\n", Printable(go_on.error().message()));
       if (go_on && !*go_on) break;
       continue;
     }
     if (const auto answered = AnswerUser(input); !answered) {
-      fmt::print(stderr, "{}\n", answered.error().message());
+      fmt::print(stderr, "{}\n", Printable(answered.error().message()));
     }
   }
-  SaveHistory();
   return 0;
 }
 

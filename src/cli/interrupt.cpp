@@ -16,12 +16,17 @@ constexpr char kSignal = 's', kQuit = 'q';
 // A signal handler may only write to a pipe and read these.
 std::atomic<int> pipe_to_watcher{-1};
 std::atomic<int> n_signals{0};
+struct sigaction before_interrupt {};
+
+void OnDisarmed(int) {}
 
 void OnSignal(int) {
   const int saved = errno;
   if (n_signals.fetch_add(1) > 0) {
-    signal(SIGINT, SIG_DFL);
+    sigaction(SIGINT, &before_interrupt, nullptr);
     raise(SIGINT);
+    errno = saved;
+    return;
   }
   const ssize_t n = write(pipe_to_watcher, &kSignal, 1);
   (void)n;
@@ -51,6 +56,7 @@ Interrupt::Interrupt(std::function<void()> on_interrupt) : impl_(new Impl) {
   impl_->on_interrupt = std::move(on_interrupt);
   sigaction(SIGINT, nullptr, &impl_->saved);
   if (impl_->saved.sa_handler == SIG_IGN || pipe2(impl_->fds, O_CLOEXEC) != 0) return;
+  before_interrupt = impl_->saved;
   pipe_to_watcher = impl_->fds[1];
   n_signals = 0;
   impl_->watcher = std::thread([this] { impl_->Watch(); });
@@ -70,6 +76,24 @@ Interrupt::~Interrupt() {
     close(impl_->fds[1]);
   }
   delete impl_;
+}
+
+struct DisarmedInterrupt::Saved {
+  struct sigaction action {};
+};
+
+DisarmedInterrupt::DisarmedInterrupt() : saved_(new Saved) {
+  sigaction(SIGINT, nullptr, &saved_->action);
+  if (saved_->action.sa_handler == SIG_IGN) return;
+  struct sigaction action {};
+  action.sa_handler = OnDisarmed;
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGINT, &action, nullptr);
+}
+
+DisarmedInterrupt::~DisarmedInterrupt() {
+  sigaction(SIGINT, &saved_->action, nullptr);
+  delete saved_;
 }
 
 }  // namespace lamina::cli

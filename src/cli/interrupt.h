@@ -6,8 +6,9 @@
 namespace lamina::cli {
 
 /// While one lives, the first SIGINT calls a function on a thread of its own, where it may take
-/// locks; a second one ends the process as SIGINT does by default. Where SIGINT is ignored (nohup,
-/// background jobs) it stays so. One at a time.
+/// locks; a second one does what SIGINT did before: ends the process, or nothing inside a
+/// DisarmedInterrupt.
+/// Where SIGINT is ignored (nohup, background jobs) it stays so. One at a time.
 class Interrupt {
  public:
   explicit Interrupt(std::function<void()> on_interrupt);
@@ -18,6 +19,20 @@ class Interrupt {
  private:
   struct Impl;
   Impl* impl_;
+};
+
+/// While one lives, SIGINT does nothing. Unlike an ignored one it can be taken by an Interrupt, and
+/// a program that is started meanwhile still gets it.
+class DisarmedInterrupt {
+ public:
+  DisarmedInterrupt();
+  ~DisarmedInterrupt();
+  DisarmedInterrupt(const DisarmedInterrupt&) = delete;
+  DisarmedInterrupt& operator=(const DisarmedInterrupt&) = delete;
+
+ private:
+  struct Saved;
+  Saved* saved_;
 };
 
 }  // namespace lamina::cli

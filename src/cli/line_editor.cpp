@@ -1,11 +1,13 @@
 #include "cli/line_editor.h"
 
 #include <fmt/core.h>
+#include <signal.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
+#include <optional>
 #include <utility>
 
 #include "cli/terminal.h"
@@ -20,23 +22,47 @@ constexpr const char* kContinuation = "... ";
 
 constexpr int Ctrl(char c) { return c & 0x1f; }
 
+constexpr std::string_view kPasteOn = "\x1b[?2004h", kPasteOff = "\x1b[?2004l";
+constexpr int kEndingSignals[] = {SIGTERM, SIGHUP, SIGQUIT};
+
+termios usual_mode{};
+
+// A signal that ends the program must not leave its terminal raw.
+void OnEndingSignal(int signal) {
+  const ssize_t n = write(STDOUT_FILENO, kPasteOff.data(), kPasteOff.size());
+  (void)n;
+  tcsetattr(STDIN_FILENO, TCSANOW, &usual_mode);
+  ::signal(signal, SIG_DFL);
+  raise(signal);
+}
+
 // Characters one by one, without echo; bracketed paste on.
 class RawMode {
  public:
   RawMode() {
-    if (tcgetattr(STDIN_FILENO, &saved_) != 0) return;
-    termios raw = saved_;
+    if (tcgetattr(STDIN_FILENO, &usual_mode) != 0) return;
+    termios raw = usual_mode;
     raw.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO | ISIG | IEXTEN);
     raw.c_iflag &= ~static_cast<tcflag_t>(IXON);
     raw.c_cc[VMIN] = 1;
     raw.c_cc[VTIME] = 0;
     on_ = tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) == 0;
-    if (on_) Write("\x1b[?2004h");
+    if (!on_) return;
+    Write(kPasteOn);
+    struct sigaction action {};
+    action.sa_handler = OnEndingSignal;
+    for (size_t i = 0; i < std::size(kEndingSignals); ++i) {
+      sigaction(kEndingSignals[i], nullptr, &saved_[i]);
+      if (saved_[i].sa_handler == SIG_DFL) sigaction(kEndingSignals[i], &action, nullptr);
+    }
   }
   ~RawMode() {
     if (!on_) return;
-    Write("\x1b[?2004l");
-    tcsetattr(STDIN_FILENO, TCSADRAIN, &saved_);
+    for (size_t i = 0; i < std::size(kEndingSignals); ++i) {
+      sigaction(kEndingSignals[i], &saved_[i], nullptr);
+    }
+    Write(kPasteOff);
+    tcsetattr(STDIN_FILENO, TCSADRAIN, &usual_mode);
   }
   RawMode(const RawMode&) = delete;
   RawMode& operator=(const RawMode&) = delete;
@@ -47,7 +73,7 @@ class RawMode {
   }
 
  private:
-  termios saved_{};
+  struct sigaction saved_[std::size(kEndingSignals)] = {};
   bool on_ = false;
 };
 
@@ -201,8 +227,32 @@ void LineEditor::LeaveLines() {
   RawMode::Write(out + "\r\n");
 }
 
+LineEditor::Event LineEditor::Take(std::string& text) {
+  text = buffer_.Utf8();
+  history_.Add(text);
+  text = WithoutLineMarks(std::move(text));
+  return Event::kInput;
+}
+
+LineEditor::Event LineEditor::ReadPlain(const std::string& prompt, std::string& text) {
+  RawMode::Write(prompt);
+  for (std::string typed;;) {
+    const int byte = ReadByte();
+    if (byte != kEndOfInput && byte != '\n') {
+      typed.push_back(static_cast<char>(byte));
+      continue;
+    }
+    if (byte == kEndOfInput && typed.empty()) return Event::kEnd;
+    buffer_.Set(typed);
+    if (byte == kEndOfInput || Finished()) return Take(text);
+    typed.push_back('\n');
+    RawMode::Write(kContinuation);
+  }
+}
+
 LineEditor::Event LineEditor::Read(const std::string& prompt, std::string& text) {
-  const RawMode raw;
+  if (IsDumbTerminal()) return ReadPlain(prompt, text);
+  std::optional<RawMode> raw(std::in_place);
   buffer_ = {};
   history_at_ = history_.entries().size();
   cursor_row_ = last_row_ = 0;
@@ -217,10 +267,7 @@ LineEditor::Event LineEditor::Read(const std::string& prompt, std::string& text)
         continue;
       }
       LeaveLines();
-      text = buffer_.Utf8();
-      history_.Add(text);
-      text = WithoutLineMarks(std::move(text));
-      return Event::kInput;
+      return Take(text);
     }
     if (key == Ctrl('C')) {
       LeaveLines();
@@ -271,6 +318,13 @@ LineEditor::Event LineEditor::Read(const std::string& prompt, std::string& text)
         break;
       case Ctrl('W'):
         buffer_.KillWordLeft();
+        break;
+      case Ctrl('Z'):
+        LeaveLines();
+        raw.reset();
+        raise(SIGTSTP);
+        raw.emplace();
+        cursor_row_ = 0;
         break;
       case '\t':
         buffer_.Insert(U'\t');

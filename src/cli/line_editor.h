@@ -27,6 +27,9 @@ class LineEditor {
   const History& history() const { return history_; }
 
  private:
+  /// With the terminal's own line editing, where there are no escape sequences.
+  Event ReadPlain(const std::string& prompt, std::string& text);
+  Event Take(std::string& text);
   int ReadByte();
   /// The next key of an escape sequence, applied.
   void Escape();

@@ -7,6 +7,7 @@ import re
 import select
 import signal
 import subprocess
+import termios
 import time
 
 import pytest
@@ -145,6 +146,53 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(chat):
     terminal.expect(">>> ")
     terminal.send("/exit\r")
     assert terminal.wait() == 0
+
+
+def test_many_ctrl_c_stop_the_answer_and_not_the_program(chat, lamina):
+    terminal = chat()
+    terminal.send("Count from 1 to 1000, one number per line.\r")
+    terminal.expect("2004l")
+    for _ in range(20):  # From before the first token on.
+        terminal.send("\x03")
+        time.sleep(0.01)
+    terminal.expect(">>> ")
+    terminal.send("/help\r")
+    terminal.expect("/clear")
+    assert "Count from" in (lamina.home / "state" / "lamina" / "history").read_text()
+
+
+def test_a_killed_chat_leaves_the_terminal_usable(chat):
+    terminal = chat()
+    lines = termios.tcgetattr(terminal.fd)[3]
+    assert not lines & termios.ECHO
+    terminal.process.terminate()
+    terminal.expect(re.escape("\x1b[?2004l"))
+    assert terminal.process.wait(timeout=30) == -signal.SIGTERM
+
+
+def test_a_terminal_without_escape_sequences(chat):
+    terminal = chat("--max-tokens", "4", env={"TERM": "dumb"})
+    terminal.send("Repeat \\\nthis\n")
+    before = terminal.expect("tokens/s")
+    assert "... " in before and "\x1b" not in before
+    terminal.expect(">>> ")
+    terminal.send("\x04")
+    assert terminal.wait() == 0
+
+
+def test_a_message_that_is_too_long_costs_no_others(chat):
+    terminal = chat("--ctx", "128", "--max-tokens", "8")
+    terminal.send("My name is Ada.\r")
+    terminal.expect("tokens/s")
+    terminal.expect(">>> ")
+    terminal.send("word " * 200 + "\r")
+    before = terminal.expect("shorten")
+    assert "forgotten" not in before
+    terminal.expect(">>> ")
+    if HAS_BRIDGE:
+        terminal.send("What is my name?\r")
+        terminal.expect(r"prompt \d+ tokens \((\d+) known\)")
+        terminal.expect(">>> ")
 
 
 def test_ctrl_c_ends_a_single_answer(lamina, smollm2):

@@ -78,8 +78,11 @@ class RunModel : public Command {
         !valid) {
       return UsageError(valid.error().message());
     }
-    const bool chats = prompt_.empty() && IsTerminal(stdin);
-    if (chats && json_) return UsageError("--json needs a PROMPT, or text on standard input");
+    // Without a terminal to write to, a typed prompt is read to its end as a piped one is.
+    const bool types = prompt_.empty() && IsTerminal(stdin);
+    const bool chats = types && IsTerminal(stdout);
+    if (types && json_) return UsageError("--json needs a PROMPT, or text on standard input");
+    if (types && !chats) fmt::print(stderr, "reading the prompt; Ctrl-D ends it\n");
     std::string input;
     if (!chats) input = TRY(Input());
 
