@@ -1,13 +1,19 @@
 #include "cli/app.h"
 
+#include <fcntl.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <exception>
 #include <map>
 
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/settings.h"
+#include "cli/terminal.h"
 
 namespace lamina::cli {
 namespace {
@@ -26,10 +32,27 @@ int ParseFailure(const CLI::App& app, const CLI::ParseError& error) {
   return UsageError(fmt::format("{}\nTry: lamina{} --help", message, verb));
 }
 
+// A descriptor that the caller closed would be given to the next file opened, and output would go
+// into a model. Opened the wrong way round, it fails as a closed one does.
+void KeepStandardDescriptors() {
+  for (const int fd : {0, 1, 2}) {
+    if (fcntl(fd, F_GETFD) < 0) (void)open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+  }
+}
+
+// What was printed must have arrived: a full disk is a failure.
+int FinishOutput(int exit_code) {
+  if (std::fflush(stdout) == 0 && !std::ferror(stdout)) return exit_code;
+  fmt::print(stderr, "lamina: cannot write standard output: {}\n", std::strerror(errno));
+  return kFailed;
+}
+
 bool IsVerb(std::string_view name) {
   return std::any_of(Verbs().begin(), Verbs().end(),
                      [=](const Verb& verb) { return name == verb.name; });
 }
+
+int RunProgram(int argc, char** argv);
 
 }  // namespace
 
@@ -43,11 +66,23 @@ std::string GeneralHelp() {
 }
 
 int UsageError(std::string_view message) {
-  fmt::print(stderr, "lamina: {}\n", message);
+  fmt::print(stderr, "lamina: {}\n", Printable(message));
   return kUsage;
 }
 
 int Main(int argc, char** argv) {
+  KeepStandardDescriptors();
+  try {
+    return FinishOutput(RunProgram(argc, argv));
+  } catch (const std::exception& error) {  // fmt::print throws where a stream cannot be written
+    fmt::print(stderr, "lamina: {}\n", Printable(error.what()));
+    return kFailed;
+  }
+}
+
+namespace {
+
+int RunProgram(int argc, char** argv) {
   CLI::App app("Runs small language models, fast and privately, on this machine.", "lamina");
   app.set_version_flag("--version", "lamina " LAMINA_VERSION);
   app.set_help_flag("-h,--help", "Print this help and exit");
@@ -89,7 +124,10 @@ int Main(int argc, char** argv) {
     return ParseFailure(app, error);
   }
 
-  const auto settings = Settings::Read();
+  const auto used = app.get_subcommands();
+  // What has no settings, such as help, works beside a file that is broken.
+  const bool has_settings = used.empty() || !keys[used.front()->get_name()].empty();
+  const auto settings = has_settings ? Settings::Read() : Settings();
   if (!settings) return UsageError(settings.error().message());
   if (const auto known = settings->CheckKeys(keys); !known) {
     return UsageError(known.error().message());
@@ -101,10 +139,12 @@ int Main(int argc, char** argv) {
     }
     const auto exit_code = entry.command->Run({app});
     if (exit_code) return *exit_code;
-    fmt::print(stderr, "lamina: {}\n", exit_code.error().message());
+    fmt::print(stderr, "lamina: {}\n", Printable(exit_code.error().message()));
     return kFailed;
   }
   return kUsage;
 }
+
+}  // namespace
 
 }  // namespace lamina::cli

@@ -6,10 +6,10 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "cli/machine.h"
 #include "cli/options.h"
 #include "cli/progress_bar.h"
 #include "cli/terminal.h"
-#include "store/library.h"
 #ifdef LAMINA_BRIDGE
 #include "text_bridge/chat_template.h"
 #endif
@@ -19,7 +19,6 @@ namespace {
 
 constexpr uint64_t kMostTemplateBytes = 1 << 20;
 constexpr uint64_t kMostConfigBytes = 64 << 20;
-constexpr int kMostThreads = 1024;
 
 // tokenizer_config.json has one template, or a list of named ones of which "default" is for chats.
 Result<std::string> TemplateInConfig(const std::string& path) {
@@ -45,18 +44,20 @@ Result<std::string> TemplateInConfig(const std::string& path) {
 }  // namespace
 
 void ComputeOptions::Define(Options& options) {
-  options.Number("-t,--threads", &n_threads, 1, kMostThreads,
+  options.Number("-t,--threads", &n_threads, 1, MostThreads(),
                  "Threads; default: physical cores of this process");
-  options.Text("--kv", &kv_type, "Type of keys and values: f32, f16, bf16, q8_0; default f16",
-               "TYPE");
+  options.Choice("--kv", &kv_type, {"f32", "f16", "bf16", "q8_0"},
+                 "Type of keys and values: f32, f16, bf16, q8_0; default f16");
   cache.Define(options);
 }
 
-Result<std::unique_ptr<const format::ModelSource>> OpenModel(const std::string& name) {
-  // Without a home there is no library, but a path still is a path.
+store::Library LibraryOrPaths() {
   const auto folder = store::Library::DefaultFolder();
-  const store::Library library(folder ? *folder : "");
-  return format::ModelSource::Open(TRY(library.Resolve(name)));
+  return store::Library(folder ? *folder : "");
+}
+
+Result<std::unique_ptr<const format::ModelSource>> OpenModel(const std::string& name) {
+  return format::ModelSource::Open(TRY(LibraryOrPaths().Resolve(name)));
 }
 
 Result<LoadedModel> LoadModel(const std::string& name, const ComputeOptions& options) {

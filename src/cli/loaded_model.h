@@ -10,6 +10,7 @@
 #include "engine/engine.h"
 #include "format/model_source.h"
 #include "model/model.h"
+#include "store/library.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
@@ -27,6 +28,9 @@ struct ComputeOptions {
 
   void Define(Options& options);
 };
+
+/// The user's library; without a home an empty one, in which a path still is a path.
+store::Library LibraryOrPaths();
 
 /// The files of a library name, a .gguf or a folder, opened and validated.
 Result<std::unique_ptr<const format::ModelSource>> OpenModel(const std::string& name);

@@ -79,6 +79,8 @@ Machine DescribeMachine() {
   return machine;
 }
 
+int MostThreads() { return std::max(64, 4 * DescribeMachine().n_cpus); }
+
 uint64_t ProportionalSetBytes() { return FieldBytes("/proc/self/smaps_rollup", "Pss"); }
 
 Result<double> MeasureReadBandwidth(ThreadPool& pool) {

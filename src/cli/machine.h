@@ -20,6 +20,11 @@ struct Machine {
 
 Machine DescribeMachine();
 
+/// What --threads takes at most. Threads beyond the processors only wait for each other: a thousand
+/// of them on two take minutes for what two do in a second. Some are allowed, to see that results
+/// do not depend on them.
+int MostThreads();
+
 /// Bytes of memory that this process accounts for: shared pages by their share (PSS), so that a
 /// mapped file counts once.
 uint64_t ProportionalSetBytes();

@@ -1,5 +1,7 @@
 #include "cli/options.h"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
@@ -68,6 +70,18 @@ void Options::Flag(const char* names, bool* value, const char* help) {
 void Options::Text(const char* names, std::string* value, const char* help, const char* type) {
   Add(
       names, [value](const std::string& text) { *value = text; }, help, type);
+}
+
+void Options::Choice(const char* names, std::string* value, std::vector<std::string> words,
+                     const char* help) {
+  const auto parse = [=, key = KeyOf(names)](const std::string& text) {
+    if (std::find(words.begin(), words.end(), text) == words.end()) {
+      throw CLI::ValidationError(
+          fmt::format("{} is \"{}\"; it must be one of {}", key, text, fmt::join(words, ", ")));
+    }
+    *value = text;
+  };
+  Add(names, parse, help, "TYPE");
 }
 
 void Options::RequiredText(const char* names, std::string* value, const char* help,

@@ -15,16 +15,18 @@ bool IsSet(const char* variable) {
   return value && *value;
 }
 
-bool IsDumb() {
-  const char* term = std::getenv("TERM");
-  return term && std::strcmp(term, "dumb") == 0;
-}
-
 }  // namespace
 
 bool IsTerminal(std::FILE* stream) { return isatty(fileno(stream)) == 1; }
 
-bool HasColor(std::FILE* stream) { return IsTerminal(stream) && !IsSet("NO_COLOR") && !IsDumb(); }
+bool IsDumbTerminal() {
+  const char* term = std::getenv("TERM");
+  return term && std::strcmp(term, "dumb") == 0;
+}
+
+bool HasColor(std::FILE* stream) {
+  return IsTerminal(stream) && !IsSet("NO_COLOR") && !IsDumbTerminal();
+}
 
 int TerminalWidth() {
   winsize size{};
@@ -36,6 +38,24 @@ int TerminalWidth() {
 
 std::string Dim(std::string_view text, bool color) {
   return color ? fmt::format("\x1b[2m{}\x1b[22m", text) : std::string(text);
+}
+
+std::string Printable(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    // U+0080 to U+009F are control characters too: 0x9b alone begins a sequence on some terminals.
+    const bool is_c1 = c == 0xc2 && i + 1 < text.size() &&
+                       (static_cast<unsigned char>(text[i + 1]) & 0xe0) == 0x80;
+    if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f) {
+      out += fmt::format("\\x{:02x}", c);
+    } else if (is_c1) {
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[++i]));
+    } else {
+      out += static_cast<char>(c);
+    }
+  }
+  return out;
 }
 
 std::string HumanBytes(uint64_t bytes) {
@@ -53,7 +73,7 @@ std::string HumanCount(uint64_t count) {
   return fmt::format("{}", count);
 }
 
-StatusLine::StatusLine() : on_(IsTerminal(stderr) && !IsDumb()) {}
+StatusLine::StatusLine() : on_(IsTerminal(stderr) && !IsDumbTerminal()) {}
 
 void StatusLine::Show(std::string_view text) {
   if (!on_) return;

@@ -14,11 +14,18 @@ bool HasColor(std::FILE* stream);
 
 bool IsTerminal(std::FILE* stream);
 
+/// TERM is "dumb": the terminal knows no escape sequences.
+bool IsDumbTerminal();
+
 /// Columns of the terminal, 80 where unknown.
 int TerminalWidth();
 
 /// `text` dimmed, where `color`.
 std::string Dim(std::string_view text, bool color);
+
+/// Text of others, such as a model's metadata, with its control characters written as \x1b: it
+/// cannot steer the terminal. Lines and tabs stay.
+std::string Printable(std::string_view text);
 
 /// "98.4 MB", "1.2 GB": decimal units, as disks and downloads are sold.
 std::string HumanBytes(uint64_t bytes);

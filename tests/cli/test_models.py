@@ -2,11 +2,16 @@
 
 import os
 import re
+import signal
+import stat
 import struct
+import subprocess
+import time
 
+import gguf
 import numpy
 import pytest
-from conftest import HAS_BRIDGE
+from conftest import BINARY, HAS_BRIDGE
 from safetensors.numpy import load_file
 
 needs_bridge = pytest.mark.skipif(not HAS_BRIDGE, reason="built without chat templates")
@@ -227,3 +232,68 @@ def test_a_broken_file_is_one_clear_error(lamina, smollm2, tmp_path):
     for args in (["run", broken, "x", "--raw"], ["tokenize", broken], ["bench", broken]):
         done = lamina(*args, code=1)
         assert done.err.startswith("lamina: ") and done.err.count("\n") <= 2
+
+
+def test_a_path_needs_no_home(lamina, smollm2):
+    del lamina.env["HOME"]
+    for name in [name for name in lamina.env if name.startswith("XDG_")]:
+        del lamina.env[name]
+    assert lamina.json("show", smollm2)["architecture"] == "llama"
+    assert lamina("tokenize", smollm2, stdin="a").out
+    assert "HOME" in lamina("list", code=1).err
+
+
+def test_what_a_model_says_cannot_steer_the_terminal(lamina, tmp_path):
+    writer = gguf.GGUFWriter(tmp_path / "odd.gguf", "\x1b[31mllama\x9b")
+    writer.add_license("\x1b]0;title\x07\nsecond line")
+    writer.add_tensor("x", numpy.zeros(32, numpy.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    shown = lamina("show", tmp_path / "odd.gguf").out
+    assert "\\x1b]0;title\\x07" in shown and "\\x1b[31mllama\\x9b" in shown
+    failed = lamina("run", tmp_path / "odd.gguf", "x", "--raw", code=1).err
+    imported = lamina("import", tmp_path / "odd.gguf").out
+    for text in (shown, failed, imported, lamina("list").out):
+        assert not set(text) & {"\x1b", "\x07", "\x9b"}, text
+    assert lamina("list").out.count("\n") == 2
+
+
+def test_a_gguf_may_have_any_name(lamina, smollm2, tmp_path):
+    link = tmp_path / "sha256-0123"
+    link.symlink_to(smollm2)
+    assert lamina("tokenize", link, stdin="a").out == lamina("tokenize", smollm2, stdin="a").out
+    assert lamina.json("import", link)["name"] == "sha256-0123:latest"
+    (tmp_path / "text").write_text("GGU")
+    assert "neither" in lamina("run", tmp_path / "text", "x", code=1).err
+
+
+def test_where_logits_go(lamina, smollm2, tmp_path):
+    out = tmp_path / "logits.safetensors"
+    lamina("logits", smollm2, "--ids", "-", "--out", out, stdin="1 2")
+    first = out.read_bytes()
+    link = tmp_path / "link"
+    link.symlink_to(out)
+    lamina("logits", smollm2, "--ids", "-", "--out", link, stdin="2 1")
+    assert link.is_symlink() and out.read_bytes() != first
+    lamina("logits", smollm2, "--ids", "-", "--out", "/dev/null", stdin="1 2")
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+    for place in (tmp_path, tmp_path / "nowhere" / "x"):
+        lamina("logits", smollm2, "--ids", "-", "--out", place, stdin="1 2", code=1)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "logits.safetensors"]
+
+
+def test_killed_logits_leave_nothing(lamina, smollm2, tmp_path):
+    before = tmp_path / "old.safetensors"
+    before.write_bytes(b"old")
+    ids = tmp_path / "ids"
+    ids.write_text("1 " * 3000)
+    process = subprocess.Popen(
+        [BINARY, "logits", smollm2, "--ids", ids, "--out", before, "--chunk", "1"], env=lamina.env
+    )
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == -signal.SIGINT
+    assert before.read_bytes() == b"old"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["ids", "old.safetensors"]

@@ -3,6 +3,7 @@
 import subprocess
 
 import pytest
+from conftest import BINARY
 
 VERBS = """run pull list show rm import cp cache tokenize detokenize logits bench doctor completion
 version help""".split()
@@ -40,6 +41,8 @@ def test_version(lamina):
         (["run", "m", "p", "--seed", "-1"], "seed"),
         (["run", "m", "p", "--max-tokens", "-2"], "max_tokens"),
         (["run", "m", "p", "--threads", "0"], "threads"),
+        (["run", "m", "p", "--threads", "100000"], "threads"),
+        (["run", "m", "p", "--kv", "q4_0"], "kv"),
         (["run", "m", "p", "--ctx", "-4"], "ctx"),
         (["run", "m", "p", "--mirostat", "1"], "mirostat"),
         (["run", "m", "p", "--logit-bias", "x"], "logit_bias"),
@@ -74,6 +77,22 @@ def test_settings_come_from_flag_environment_and_file(lamina):
     assert "LAMINA_THREADS" in lamina("run", "m", "p", code=2, env={"LAMINA_THREADS": "x"}).err
     (folder / "lamina.toml").write_text("[run]\ntopk = 7\n")
     assert "run.topk" in lamina("list", code=2).err
+
+
+def test_help_works_beside_a_broken_file_of_settings(lamina):
+    folder = lamina.home / "config" / "lamina"
+    folder.mkdir(parents=True)
+    (folder / "lamina.toml").write_text("[run]\ntopk = 7\n")
+    assert "--top-k" in lamina("help", "run").out
+
+
+def test_a_full_disk_is_a_failure(lamina):
+    for args in (["help"], ["version", "--json"], ["completion", "bash"]):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([BINARY, *args], stdout=full, stderr=subprocess.PIPE, env=lamina.env)
+        assert done.returncode == 1 and b"standard output" in done.stderr
+    closed = subprocess.run(["sh", "-c", f"exec {BINARY} version >&-"], stderr=subprocess.PIPE, env=lamina.env)
+    assert closed.returncode == 1 and b"standard output" in closed.stderr
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

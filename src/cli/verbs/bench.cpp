@@ -44,8 +44,9 @@ class Bench : public Command {
     if (with_profile_) compute_.profile = &profile;
     const LoadedModel loaded = TRY(LoadModel(model_, compute_));
     if (compute_.context > loaded.model->spec().max_context) {
-      return UsageError(fmt::format("depth {} and {} tokens exceed the model's context of {}",
-                                    depth_, n_tokens_, loaded.model->spec().max_context));
+      return UsageError(fmt::format(
+          "a prompt of {} tokens, or {} after a depth of {}, exceeds the model's context of {}",
+          n_prompt_, n_tokens_, depth_, loaded.model->spec().max_context));
     }
     StatusLine status;
     status.Show("measuring");

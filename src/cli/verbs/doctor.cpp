@@ -34,7 +34,7 @@ struct ModelReport {
 class Doctor : public Command {
  public:
   void Define(Options& options) override {
-    options.Number("-t,--threads", &n_threads_, 0, 1024,
+    options.Number("-t,--threads", &n_threads_, 1, MostThreads(),
                    "Threads; default: physical cores of this process");
     options.Flag("--no-models", &no_models_, "Do not measure the installed models");
     cache_.Define(options);

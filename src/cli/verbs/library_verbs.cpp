@@ -30,7 +30,7 @@ Json ModelAsJson(const store::ModelInfo& model) {
 void PrintInstalled(const store::ModelInfo& model, bool json) {
   if (json) return PrintJson(ModelAsJson(model));
   fmt::print("{}  {}  licence: {}\n", model.name, HumanBytes(model.bytes),
-             model.licence.empty() ? "not known" : model.licence);
+             model.licence.empty() ? "not known" : Printable(model.licence));
 }
 
 std::string DateOf(int64_t unix_s) {

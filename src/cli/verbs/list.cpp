@@ -34,7 +34,7 @@ class List : public Command {
         continue;
       }
       fmt::print("{:<{}}  {:>9}  {:<10}  {}\n", model.name, width, HumanBytes(model.bytes),
-                 DateOf(model.installed_unix_s), model.licence);
+                 DateOf(model.installed_unix_s), Printable(model.licence));
     }
     return kDone;
   }

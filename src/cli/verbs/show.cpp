@@ -47,7 +47,7 @@ class Show : public Command {
       fmt::print("{}\n", jinja);
       return kDone;
     }
-    const auto details = TRY(TRY(OpenLibrary()).Show(model_));
+    const auto details = TRY(LibraryOrPaths().Show(model_));
     const auto mix = QuantizationMix(*source);
     const auto cache = OpenWeightCache({});
     const uint64_t cache_bytes = cache ? cache->BytesOf(source->path()) : 0;
@@ -84,7 +84,7 @@ class Show : public Command {
   static void PrintDetails(const store::ModelDetails& details, const std::vector<TypeShare>& mix,
                            const std::string& jinja, uint64_t cache_bytes) {
     const auto line = [](const char* name, const std::string& value) {
-      if (!value.empty()) fmt::print("{:<14}{}\n", name, value);
+      if (!value.empty()) fmt::print("{:<14}{}\n", name, Printable(value));
     };
     line("name", details.info.name);
     line("architecture", details.architecture);
