@@ -46,7 +46,7 @@ Result<std::string> TemplateInConfig(const std::string& path) {
 void ComputeOptions::Define(Options& options) {
   options.Number("-t,--threads", &n_threads, 1, MostThreads(),
                  "Threads; default: physical cores of this process");
-  options.Choice("--kv", &kv_type, {"f32", "f16", "bf16", "q8_0"},
+  options.TextOf("--kv", &kv_type, {"f32", "f16", "bf16", "q8_0"},
                  "Type of keys and values: f32, f16, bf16, q8_0; default f16");
   cache.Define(options);
 }
@@ -85,7 +85,7 @@ Result<LoadedModel> LoadModel(const std::string& name, const ComputeOptions& opt
   if (cache && !cache->problem().ok()) {
     status.Clear();
     fmt::print(stderr, "lamina: the packed weights are not kept for the next start: {}\n",
-               cache->problem().message());
+               Printable(cache->problem().message()));
   }
   return loaded;
 }

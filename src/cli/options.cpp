@@ -72,7 +72,7 @@ void Options::Text(const char* names, std::string* value, const char* help, cons
       names, [value](const std::string& text) { *value = text; }, help, type);
 }
 
-void Options::Choice(const char* names, std::string* value, std::vector<std::string> words,
+void Options::TextOf(const char* names, std::string* value, std::vector<std::string> words,
                      const char* help) {
   const auto parse = [=, key = KeyOf(names)](const std::string& text) {
     if (std::find(words.begin(), words.end(), text) == words.end()) {

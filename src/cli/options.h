@@ -35,8 +35,8 @@ class Options {
 
   void Flag(const char* names, bool* value, const char* help);
   void Text(const char* names, std::string* value, const char* help, const char* type = "TEXT");
-  /// One of some words.
-  void Choice(const char* names, std::string* value, std::vector<std::string> words,
+  /// A text that is one of some words.
+  void TextOf(const char* names, std::string* value, std::vector<std::string> words,
               const char* help);
   void RequiredText(const char* names, std::string* value, const char* help, const char* type);
   /// May be given several times.
