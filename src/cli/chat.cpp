@@ -63,10 +63,11 @@ Chat::Chat(engine::Engine& engine, const PromptMaker& prompts, ChatOptions optio
 Result<int> Chat::Run() {
   fmt::print(stderr, "{}\n", Dim("/help for commands, Ctrl-D to leave", HasColor(stderr)));
   // Whoever presses Ctrl-C twice, or just before the first token, means the answer.
-  const DisarmedInterrupt disarmed;
+  DisarmedInterrupt disarmed;
   const std::string prompt = ">>> ";
   for (;;) {
     std::string input;
+    disarmed.Forget();
     const auto event = editor_.Read(prompt, input);
     if (event == LineEditor::Event::kEnd) break;
     if (event == LineEditor::Event::kInterrupt) {

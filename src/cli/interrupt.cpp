@@ -18,7 +18,9 @@ std::atomic<int> pipe_to_watcher{-1};
 std::atomic<int> n_signals{0};
 struct sigaction before_interrupt {};
 
-void OnDisarmed(int) {}
+std::atomic<bool> is_waiting{false};
+
+void OnDisarmed(int) { is_waiting = true; }
 
 void OnSignal(int) {
   const int saved = errno;
@@ -64,6 +66,7 @@ Interrupt::Interrupt(std::function<void()> on_interrupt) : impl_(new Impl) {
   action.sa_handler = OnSignal;
   action.sa_flags = SA_RESTART;
   sigaction(SIGINT, &action, nullptr);
+  if (is_waiting.exchange(false)) raise(SIGINT);
 }
 
 Interrupt::~Interrupt() {
@@ -91,7 +94,10 @@ DisarmedInterrupt::DisarmedInterrupt() : saved_(new Saved) {
   sigaction(SIGINT, &action, nullptr);
 }
 
+void DisarmedInterrupt::Forget() { is_waiting = false; }
+
 DisarmedInterrupt::~DisarmedInterrupt() {
+  Forget();
   sigaction(SIGINT, &saved_->action, nullptr);
   delete saved_;
 }

@@ -21,14 +21,15 @@ class Interrupt {
   Impl* impl_;
 };
 
-/// While one lives, SIGINT does nothing. Unlike an ignored one it can be taken by an Interrupt, and
-/// a program that is started meanwhile still gets it.
+/// While one lives, SIGINT waits for the next Interrupt, which takes it at once. Unlike an ignored
+/// one it is not inherited by programs that are started meanwhile.
 class DisarmedInterrupt {
  public:
   DisarmedInterrupt();
   ~DisarmedInterrupt();
   DisarmedInterrupt(const DisarmedInterrupt&) = delete;
   DisarmedInterrupt& operator=(const DisarmedInterrupt&) = delete;
+  void Forget();  ///< What came until now.
 
  private:
   struct Saved;

@@ -297,3 +297,44 @@ def test_killed_logits_leave_nothing(lamina, smollm2, tmp_path):
     assert process.wait(timeout=60) == -signal.SIGINT
     assert before.read_bytes() == b"old"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["ids", "old.safetensors"]
+
+
+def test_a_model_larger_than_the_machine_is_an_error(lamina, tmp_path):
+    """A terabyte of weights in a sparse file: refused before anything is read."""
+    d, n_layers = 16384, 200
+    writer = gguf.GGUFWriter(tmp_path / "large.gguf", "llama")
+    for key, value in (("block_count", n_layers), ("context_length", 4096), ("embedding_length", d),
+                       ("feed_forward_length", 4 * d), ("attention.head_count", 128), ("vocab_size", 256)):
+        writer.add_uint32(f"llama.{key}", value)
+    writer.add_float32("llama.attention.layer_norm_rms_epsilon", 1e-5)
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list([f"<0x{i:02X}>" for i in range(256)])
+    writer.add_token_scores([0.0] * 256)
+    writer.add_token_types([gguf.TokenType.BYTE] * 256)
+    n_bytes = 0
+
+    def add(name, *shape):
+        nonlocal n_bytes
+        size = 4 * int(numpy.prod(shape))
+        writer.add_tensor_info(name, shape, numpy.dtype(numpy.float32), size)
+        n_bytes += size
+
+    add("token_embd.weight", 256, d)
+    add("output_norm.weight", d)
+    for i in range(n_layers):
+        for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
+            add(f"blk.{i}.{name}.weight", d, d)
+        for name, shape in (("ffn_gate", (4 * d, d)), ("ffn_up", (4 * d, d)), ("ffn_down", (d, 4 * d))):
+            add(f"blk.{i}.{name}.weight", *shape)
+        for name in ("attn_norm", "ffn_norm"):
+            add(f"blk.{i}.{name}.weight", d)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    writer.close()
+    path = tmp_path / "large.gguf"
+    os.truncate(path, -(-path.stat().st_size // 32) * 32 + n_bytes)
+    begin = time.monotonic()
+    done = lamina("run", path, "hello", "--raw", code=1)
+    assert "the model needs" in done.err and "but the machine has" in done.err
+    assert time.monotonic() - begin < 10

@@ -1,5 +1,7 @@
 """Exit codes, messages and help."""
 
+import re
+import shutil
 import subprocess
 
 import pytest
@@ -46,6 +48,7 @@ def test_version(lamina):
         (["run", "m", "p", "--ctx", "-4"], "ctx"),
         (["run", "m", "p", "--mirostat", "1"], "mirostat"),
         (["run", "m", "p", "--logit-bias", "x"], "logit_bias"),
+        (["run", "m", "p", "--stop", ""], "stop"),
         (["bench", "m", "-r", "0"], "repetitions"),
         (["bench", "m", "--batch", "0"], "batch"),
         (["logits", "m"], "--ids"),
@@ -103,16 +106,40 @@ def test_completions_know_every_verb_and_flag(lamina, shell):
     assert "max-tokens" in script and "depth" in script
 
 
-def test_bash_completion_completes(lamina):
+def test_bash_completion_completes(lamina, tmp_path):
     script = lamina("completion", "bash").out
-    ask = 'COMP_WORDS=(lamina {}); COMP_CWORD={}; _lamina; echo "${{COMPREPLY[*]}}"'
-    run = lambda words, n: subprocess.run(
-        ["bash", "-c", script + ask.format(words, n)], capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert run("to", 1) == ["tokenize"]
-    assert run("bench --d", 2) == ["--depth"]
-    assert run("cache pr", 2) == ["prune"]
-    assert run("cache --al", 2) == ["--all"]
+    names = ("smollm2:135m-q4_1", "smollm2:135m-q8_0", "other:latest")
+    fake = f"lamina() {{ printf '%s\\n' {' '.join(names)}; }}\n"
+
+    def complete(line):
+        """What bash adds: it hands over words that are broken at colons."""
+        words = " ".join(f"'{w}'" for w in re.split(r"[ ]|(:)", line) if w is not None)
+        if line.endswith(":"):
+            words = words[: -len(" ''")]
+        ask = f"COMP_LINE='{line}' COMP_POINT={len(line)} COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n"
+        done = subprocess.run(
+            ["bash", "-c", fake + script + ask + '_lamina; echo "${COMPREPLY[*]}"'],
+            capture_output=True, text=True, check=True,
+        )
+        return done.stdout.split()
+
+    assert complete("lamina to") == ["tokenize"]
+    assert complete("lamina bench --d") == ["--depth"]
+    assert complete("lamina help de") == ["detokenize"]
+    assert complete("lamina completion z") == ["zsh"]
+    assert complete("lamina cache pr") == ["prune"]
+    assert complete("lamina cache --al") == ["--all"]
+    assert complete("lamina run smo") == list(names[:2])
+    assert complete("lamina run smollm2:") == ["135m-q4_1", "135m-q8_0"]
+    assert complete("lamina rm smollm2:135m-q8") == ["135m-q8_0"]
+    assert complete("lamina run no-such") == []  # Then bash completes files.
+
+
+def test_zsh_and_fish_read_their_completions(lamina):
+    for shell, flags in (("zsh", "-fn"), ("fish", "-n")):
+        if shutil.which(shell):
+            script = lamina("completion", shell).out
+            subprocess.run([shell, flags, "/dev/stdin"], input=script, text=True, check=True)
 
 
 def test_doctor_describes_the_machine(lamina):

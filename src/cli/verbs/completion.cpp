@@ -15,6 +15,12 @@ struct VerbWords {
   std::string choices;                                     // Words that its argument may be.
 };
 
+std::string Names(const std::vector<VerbWords>& verbs) {
+  std::string names;
+  for (const auto& verb : verbs) names += (names.empty() ? "" : " ") + verb.name;
+  return names;
+}
+
 std::vector<VerbWords> CollectWords(const CLI::App& app) {
   std::vector<VerbWords> verbs;
   for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
@@ -36,6 +42,9 @@ std::vector<VerbWords> CollectWords(const CLI::App& app) {
     }
     verbs.push_back(std::move(words));
   }
+  for (VerbWords& verb : verbs) {
+    if (verb.name == "help") verb.choices = Names(verbs);
+  }
   return verbs;
 }
 
@@ -46,45 +55,38 @@ std::string Quoted(const std::string& text) {
   return out + "'";
 }
 
-std::string Names(const std::vector<VerbWords>& verbs) {
-  std::string names;
-  for (const auto& verb : verbs) names += (names.empty() ? "" : " ") + verb.name;
-  return names;
-}
-
+// Bash breaks words at colons, which names of models have: the line is looked at, and what of the
+// name is already there is left out. Where nothing fits, bash completes files by its own rules.
 std::string Bash(const std::vector<VerbWords>& verbs) {
   std::string out =
       "_lamina() {\n"
-      "  local word=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]} flags='' models='' words=''\n"
+      "  local word=${COMP_WORDS[COMP_CWORD]} line=${COMP_LINE:0:COMP_POINT}\n"
+      "  local whole=${line##*[[:space:]]} flags='' words='' typed='' name\n"
       "  COMPREPLY=()\n"
       "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n";
   out += fmt::format("    COMPREPLY=($(compgen -W '{} --help --version' -- \"$word\"))\n",
                      Names(verbs));
-  out += "    return\n  fi\n  case $verb in\n";
+  out += "    return\n  fi\n  case ${COMP_WORDS[1]} in\n";
   for (const auto& verb : verbs) {
     std::string flags;
     for (const auto& [flag, help] : verb.flags) flags += (flags.empty() ? "" : " ") + flag;
-    out += fmt::format("    {}) flags='{}'{}{} ;;\n", verb.name, flags,
-                       verb.takes_model ? "; models=yes" : "",
-                       verb.choices.empty() ? "" : fmt::format("; words='{}'", verb.choices));
+    out += fmt::format("    {}) flags='{}'", verb.name, flags);
+    if (!verb.choices.empty()) out += fmt::format(" words='{}'", verb.choices);
+    if (verb.takes_model) out += " words=$(lamina list --quiet 2>/dev/null)";
+    out += " ;;\n";
   }
   out +=
       "  esac\n"
-      "  case $word in\n"
-      "    -*) COMPREPLY=($(compgen -W \"$flags\" -- \"$word\")) ;;\n"
-      "    *)\n"
-      "      [ -n \"$models\" ] && models=$(lamina list --quiet 2>/dev/null)\n"
-      "      [ \"$verb\" = help ] && models='" +
-      Names(verbs) +
-      "'\n"
-      "      [ -n \"$words\" ] && COMPREPLY=($(compgen -W \"$words\" -- \"$word\")) && return\n"
-      "      COMPREPLY=($(compgen -W \"$models\" -- \"$word\") $(compgen -f -- \"$word\"))\n"
-      "      declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions "
-      "\"$word\" "
-      ";;\n"
-      "  esac\n"
+      "  if [[ $word == -* ]]; then\n"
+      "    COMPREPLY=($(compgen -W \"$flags\" -- \"$word\"))\n"
+      "    return\n"
+      "  fi\n"
+      "  [[ $COMP_WORDBREAKS == *:* && $whole == *:* ]] && typed=${whole%\"${whole##*:}\"}\n"
+      "  for name in $(compgen -W \"$words\" -- \"$whole\"); do\n"
+      "    COMPREPLY+=(\"${name#\"$typed\"}\")\n"
+      "  done\n"
       "}\n"
-      "complete -o filenames -F _lamina lamina\n";
+      "complete -o bashdefault -o default -F _lamina lamina\n";
   return out;
 }
 
@@ -147,7 +149,7 @@ std::string Fish(const std::vector<VerbWords>& verbs) {
 class Completion : public Command {
  public:
   void Define(Options& options) override {
-    options.Argument("SHELL", &shell_, "bash, zsh or fish");
+    options.Choice("SHELL", &shell_, {"bash", "zsh", "fish"}, "Whose completions to print");
   }
 
   Result<int> Run(const Context& context) override {
@@ -157,11 +159,8 @@ class Completion : public Command {
       script = Bash(verbs);
     } else if (shell_ == "zsh") {
       script = Zsh(verbs);
-    } else if (shell_ == "fish") {
-      script = Fish(verbs);
     } else {
-      return UsageError(
-          fmt::format("there are completions for bash, zsh and fish, not for {}", shell_));
+      script = Fish(verbs);
     }
     fmt::print("{}", script);
     return kDone;

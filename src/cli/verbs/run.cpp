@@ -78,6 +78,9 @@ class RunModel : public Command {
         !valid) {
       return UsageError(valid.error().message());
     }
+    for (const std::string& text : stop_) {
+      if (text.empty()) return UsageError("stop has an empty text");
+    }
     // Without a terminal to write to, a typed prompt is read to its end as a piped one is.
     const bool types = prompt_.empty() && IsTerminal(stdin);
     const bool chats = types && IsTerminal(stdout);
