@@ -23,16 +23,15 @@ std::optional<uint64_t> ToNumber(std::string_view text) {
   return number;
 }
 
-Status DiskFull(const std::string& path, std::optional<uint64_t> n_needed) {
-  if (!n_needed)
-    return Status(Code::kResourceExhausted, fmt::format("the disk of {} is full", path));
-  return Status(Code::kResourceExhausted,
-                fmt::format("the disk of {} is full: {} more bytes are needed; free some, or set "
-                            "XDG_DATA_HOME to a larger disk",
-                            path, *n_needed));
-}
-
 }  // namespace
+
+Status DiskFull(const std::string& path, std::optional<uint64_t> n_needed) {
+  const std::string needed = n_needed ? fmt::format(": {} more bytes are needed", *n_needed) : "";
+  return Status(Code::kResourceExhausted,
+                fmt::format("the disk of {} is full{}; free some, or set XDG_DATA_HOME to a larger "
+                            "disk",
+                            path, needed));
+}
 
 std::optional<ContentRange> ParseContentRange(std::string_view value) {
   if (!value.starts_with("bytes ")) return std::nullopt;

@@ -20,6 +20,9 @@ struct ContentRange {
 };
 std::optional<ContentRange> ParseContentRange(std::string_view value);
 
+/// kResourceExhausted, and what to do. `n_needed`: bytes still to come, where known.
+Status DiskFull(const std::string& path, std::optional<uint64_t> n_needed);
+
 /// The bytes that have come so far, and, in a file beside them, of which version of what. Only a
 /// part with an etag is gone on with: without one, a changed file would be spliced unnoticed.
 class PartFile {

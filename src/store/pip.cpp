@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include "base/descriptor.h"
 #include "base/file.h"
 #include "format/quote.h"
+#include "store/part_file.h"
 #include "store/process.h"
 #include "store/zip_archive.h"
 
@@ -101,6 +103,14 @@ uint64_t LargestFileBytes(const std::string& folder) {
   return most;
 }
 
+// A full disk: pip's own report did not fit on it either.
+bool IsFull(const std::string& folder) {
+  constexpr uint64_t kTooFewBytes = 1 << 20;
+  struct statvfs disk;
+  return statvfs(folder.c_str(), &disk) == 0 &&
+         static_cast<uint64_t>(disk.f_bavail) * disk.f_frsize < kTooFewBytes;
+}
+
 class Unpacker {
  public:
   Unpacker(std::string folder, std::string out_path, ProgressCallback progress)
@@ -141,12 +151,18 @@ class Unpacker {
     // for models, and are removed with the folder.
     const std::string temporary = folder_ + "/tmp";
     TRY(MakeFolders(temporary));
+    bool was_full = false;
     const auto status = RunProcess(command, {"TMPDIR=" + temporary}, log, [&] {
+      was_full |= IsFull(folder_);
       return progress_({"downloading", n_written_ + LargestFileBytes(folder_), 0});
     });
     if (!status) return Error(status.error());
+    const std::string report = LastLines(log);
+    if (*status != 0 && (was_full || IsFull(folder_) || report.find("No space") != report.npos)) {
+      return Error(DiskFull(folder_, std::nullopt));
+    }
     if (*status != 0) {
-      return Error(Code::kUnavailable, "pip cannot download {}: {}", requirement, LastLines(log));
+      return Error(Code::kUnavailable, "pip cannot download {}: {}", requirement, report);
     }
     for (const std::string& name : NamesIn(folder_)) {
       if (name.ends_with(".whl")) return folder_ + "/" + name;
@@ -197,6 +213,7 @@ class Unpacker {
       while (!bytes.empty()) {
         const ssize_t n = write(out_.get(), bytes.data(), bytes.size());
         if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && errno == ENOSPC) return Error(DiskFull(out_path_, std::nullopt));
         if (n < 0) return Error(ErrnoStatus(errno, "write", out_path_));
         bytes = bytes.subspan(static_cast<size_t>(n));
         n_written_ += static_cast<uint64_t>(n);
