@@ -166,6 +166,10 @@ Outcome CurlFailure(CURLcode code, const HttpTarget& target, const char* detail)
     message = fmt::format("{} cannot be found ({}); is this machine offline?", host, reason);
   } else if (code == CURLE_PEER_FAILED_VERIFICATION) {
     message = fmt::format("the certificate of {} cannot be trusted: {}", host, reason);
+  } else if (code == CURLE_TOO_MANY_REDIRECTS) {
+    message = fmt::format("{} redirects in a circle", host);
+  } else if (code == CURLE_UNSUPPORTED_PROTOCOL) {
+    message = fmt::format("{} redirects to what is not https", host);
   } else if (code == CURLE_PARTIAL_FILE || code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING) {
     message = fmt::format("the connection to {} broke ({}); run the same command again to go on",
                           host, reason);
@@ -190,9 +194,11 @@ Outcome StatusFailure(long status, const HttpTarget& target) {
       return {make(Code::kUnavailable, "(no such part)"), true, true};
     case 408:
     case 429:
-      return {make(Code::kUnavailable, "(too busy)"), true};
+      return {make(Code::kUnavailable, "(too busy; try again later)"), true};
     default:
-      return {make(Code::kUnavailable, "(not a file)"), status >= 500};
+      return {make(Code::kUnavailable,
+                   status >= 500 ? "(a fault of the server; try again later)" : "(not a file)"),
+              status >= 500};
   }
 }
 
@@ -244,7 +250,9 @@ Outcome Get(const HttpTarget& target, uint64_t range_start, const std::string& i
   if (transfer.is_cancelled) return {Status(Code::kCancelled, "cancelled")};
   if (!transfer.error.ok()) return {transfer.error, transfer.error.code() == Code::kAborted};
   const long status = transfer.answer.status;
-  if (status >= 300) return StatusFailure(status, target);
+  const bool is_refused_redirect =
+      code == CURLE_TOO_MANY_REDIRECTS || code == CURLE_UNSUPPORTED_PROTOCOL;
+  if (status >= 300 && !is_refused_redirect) return StatusFailure(status, target);
   if (code != CURLE_OK) return CurlFailure(code, target, detail);
   if (status != 200 && status != 206) return StatusFailure(status, target);
   // An empty body never reached the sink.
