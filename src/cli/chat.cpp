@@ -142,8 +142,9 @@ Result<> Chat::AnswerUser(const std::string& input) {
     std::fwrite(text.data(), 1, text.size(), stdout);
     std::fflush(stdout);
   };
-  const auto answer = GenerateAnswer(engine_, std::move(prompt->ids), options_.generate,
-                                     [&](std::string_view text) { write(dimmer.Push(text)); });
+  const auto answer =
+      GenerateAnswer(engine_, std::move(prompt->ids), options_.generate,
+                     [&](std::string_view text) { write(dimmer.Push(Shown(text))); });
   write(dimmer.Finish());
   if (!answer) {
     messages_.pop_back();

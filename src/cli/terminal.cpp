@@ -58,6 +58,10 @@ std::string Printable(std::string_view text) {
   return out;
 }
 
+std::string Shown(std::string_view text) {
+  return IsTerminal(stdout) ? Printable(text) : std::string(text);
+}
+
 std::string HumanBytes(uint64_t bytes) {
   const auto value = static_cast<double>(bytes);
   if (value >= 1e9) return fmt::format("{:.1f} GB", value / 1e9);

@@ -27,6 +27,9 @@ std::string Dim(std::string_view text, bool color);
 /// cannot steer the terminal. Lines and tabs stay.
 std::string Printable(std::string_view text);
 
+/// A model's text for stdout: Printable on a terminal, as it is elsewhere.
+std::string Shown(std::string_view text);
+
 /// "98.4 MB", "1.2 GB": decimal units, as disks and downloads are sold.
 std::string HumanBytes(uint64_t bytes);
 

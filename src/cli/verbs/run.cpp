@@ -144,7 +144,7 @@ class RunModel : public Command {
     };
     const auto answer =
         TRY(GenerateAnswer(engine, std::move(prompt.ids), generate,
-                           [&](std::string_view text) { write(dimmer.Push(text)); }));
+                           [&](std::string_view text) { write(dimmer.Push(Shown(text))); }));
     write(dimmer.Finish());
     write("\n");
     SayIfContextIsFull(answer, engine.context());
