@@ -225,13 +225,16 @@ Result<bool> Chat::Stats(const std::string&) {
 
 Result<bool> Chat::Retry(const std::string&) {
   if (messages_.size() < 2) return Error(Code::kFailedPrecondition, "there is no answer yet");
+  const auto messages = messages_;
   messages_.pop_back();
   const std::string input = messages_.back().content;
   messages_.pop_back();
   // Another seed, or the answer would be the same.
   ++options_.generate.sampler.seed;
-  TRY(AnswerUser(input));
-  return true;
+  const auto answered = AnswerUser(input);
+  if (answered) return true;
+  messages_ = messages;
+  return Error(answered.error());
 }
 
 Result<bool> Chat::Exit(const std::string&) { return false; }
