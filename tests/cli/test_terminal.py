@@ -174,7 +174,7 @@ def test_a_terminal_without_escape_sequences(chat):
     terminal = chat("--max-tokens", "4", env={"TERM": "dumb"})
     terminal.send("Repeat \\\nthis\n")
     before = terminal.expect("tokens/s")
-    assert "... " in before and "\x1b" not in before and "cut off" in before
+    assert "... " in before and "\x1b" not in before
     terminal.expect(">>> ")
     terminal.send("\x04")
     assert terminal.wait() == 0
