@@ -56,7 +56,10 @@ std::string Supported(bool is_gguf) {
 
 Result<const Family*> FindFamily(const Fields& fields) {
   for (const Family& family : kFamilies) {
-    const auto is = [&](std::string_view name) { return name == fields.architecture(); };
+    // The tables are padded with empty names.
+    const auto is = [&](std::string_view name) {
+      return !name.empty() && name == fields.architecture();
+    };
     if (fields.is_gguf() ? std::any_of(std::begin(family.gguf), std::end(family.gguf), is)
                          : std::any_of(std::begin(family.hf), std::end(family.hf), is)) {
       return &family;

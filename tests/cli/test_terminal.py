@@ -180,21 +180,6 @@ def test_a_terminal_without_escape_sequences(chat):
     assert terminal.wait() == 0
 
 
-def test_a_message_that_is_too_long_costs_no_others(chat):
-    terminal = chat("--ctx", "128", "--max-tokens", "8")
-    terminal.send("My name is Ada.\r")
-    terminal.expect("tokens/s")
-    terminal.expect(">>> ")
-    terminal.send("word " * 200 + "\r")
-    before = terminal.expect("shorten")
-    assert "forgotten" not in before
-    terminal.expect(">>> ")
-    if HAS_BRIDGE:
-        terminal.send("What is my name?\r")
-        terminal.expect(r"prompt \d+ tokens \((\d+) known\)")
-        terminal.expect(">>> ")
-
-
 def test_ctrl_c_ends_a_single_answer(lamina, smollm2):
     terminal = Terminal(lamina, "run", smollm2, "Numbers: 1 2 3", "--raw", "--temperature", "0")
     terminal.expect("4")

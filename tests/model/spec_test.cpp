@@ -247,7 +247,10 @@ TEST(Config, WhatCannotBeRunIsRefused) {
   } cases[] = {{"llama", "hidden_act", "relu"},
                {"gemma3", "use_bidirectional_attention", true},
                {"gemma4", "enable_moe_block", true},
-               {"llama", "rope_parameters", {{"rope_type", "spiral"}, {"factor", 2.0}}}};
+               {"llama", "rope_parameters", {{"rope_type", "spiral"}, {"factor", 2.0}}},
+               {"llama", "rope_parameters", "linear"},
+               {"llama", "rope_parameters", json::array({1})},
+               {"llama", "model_type", ""}};
   for (const auto& c : cases) {
     Configured model(c.family);
     model.config[c.field] = c.value;

@@ -102,6 +102,11 @@ bool Fields::Has(Field field) const {
   return FindJson(field.hf) != nullptr;
 }
 
+bool Fields::IsObject(Field field) const {
+  const json* value = is_gguf() ? nullptr : FindJson(field.hf);
+  return value && value->is_object();
+}
+
 bool Fields::IsList(Field field) const {
   if (!is_gguf()) {
     const json* value = FindJson(field.hf);

@@ -41,6 +41,7 @@ class Fields {
   std::string Name(Field field) const;
 
   bool Has(Field field) const;
+  bool IsObject(Field field) const;  ///< Of config.json.
   /// Whether the value is a list rather than one number.
   bool IsList(Field field) const;
   Result<int64_t> Int(Field field, Bounds bounds) const;

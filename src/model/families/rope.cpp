@@ -119,6 +119,12 @@ class HfRope {
     is_grouped_ = !group.empty() && fields.Has({"", grouped});
     if (is_grouped_) object_ = grouped;
   }
+  /// What is there under another type would silently be left out.
+  Result<> Check() const {
+    const Field field = {"", object_};
+    if (!fields_.Has(field) || fields_.IsObject(field)) return {};
+    return Error(Code::kInvalidArgument, "{} of config.json must be an object", object_);
+  }
   bool is_grouped() const { return is_grouped_; }
   std::string Inside(std::string_view name) const { return object_ + "." + std::string(name); }
   /// The name inside the object if it is there, else at the top level.
@@ -135,6 +141,7 @@ class HfRope {
 
 Result<RopeSpec> ReadHf(const Fields& fields, int d_head, const RopeOptions& options) {
   const HfRope hf(fields, options.hf_group);
+  TRY(hf.Check());
   const auto number = [&](std::string_view name, double fallback, double min, double max) {
     return fields.FloatOr({"", hf.Inside(name)}, fallback, min, max);
   };
