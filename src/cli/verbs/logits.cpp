@@ -40,7 +40,7 @@ class LogitsFile {
       const std::string folder = std::filesystem::path(file.path_).parent_path().string();
       file.fd_ =
           open(folder.empty() ? "." : folder.c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666);
-      if (file.fd_ < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
+      if (file.fd_ < 0) {  // Not every file system has files without names.
         file.temporary_ = file.SideName();
         file.fd_ = open(file.temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
       }
