@@ -34,12 +34,14 @@ class Routing {
     float* scores = w.slot(2) + row * w.slot_stride(2);
     int32_t* chosen = expert_ + row * n_used_;
     float* weights = weight_ + row * n_used_;
+    std::array<bool, kMaxExperts> taken = {};
     for (int rank = 0; rank < n_used_; ++rank) {
       int best = -1;
       for (int e = 0; e < layer.n_experts; ++e) {
-        if (std::find(chosen, chosen + rank, e) != chosen + rank) continue;
+        if (taken[e]) continue;
         if (best < 0 || scores[e] > scores[best]) best = e;
       }
+      taken[best] = true;
       chosen[rank] = best;
     }
     std::array<float, kMaxExperts> shares;

@@ -30,6 +30,7 @@ constexpr int64_t ExpandedBytes(int64_t n_blocks) {
 
 template <class S, class Q>
 LAMINA_INLINE void PrefetchBlock(const uint8_t* planes) {
+#pragma GCC unroll 9
   for (int i = 0; i <= Q::Planes::kBytes; i += 64) S::Prefetch(planes + i);
 }
 
