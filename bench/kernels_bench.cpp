@@ -94,8 +94,7 @@ void PrintFewRows(const kernels::Table& table, const std::string& only_type) {
     if (!only_type.empty() && only_type != type.name) continue;
     std::printf("%-7s", std::string(type.name).c_str());
     for (int64_t n_rows : kRowCounts) {
-      std::printf(" %6.1f",
-                  GmacPerS(table.matmul[quant::IndexOf(type)], type, 256, 768, n_rows));
+      std::printf(" %6.1f", GmacPerS(table.matmul[quant::IndexOf(type)], type, 256, 768, n_rows));
     }
     std::printf("\n");
     std::fflush(stdout);
