@@ -130,6 +130,7 @@ Result<format::PackedFile> FileOf(const format::ModelSource& source,
   auto found = store.Open(source, content);
   if (found && Fits(pieces, found->header())) return found;
   std::vector<format::PackedPiece> sizes;
+  sizes.reserve(pieces.size());
   for (const Piece& piece : pieces) sizes.push_back({static_cast<uint64_t>(piece.n_bytes), 0});
   format::PackedWriter writer = TRY(store.Create(source, content, std::move(sizes)));
   PackPieces(source, pieces, pool, writer.data(), progress,
