@@ -142,7 +142,7 @@ double PeakGmacPerS(std::string_view isa) {
 #if defined(__x86_64__)
   if (isa == "avx2") measure = &Maddubs;
   if (isa == "avxvnni") measure = &Dpbusd256;
-  if (isa == "avx512vnni") measure = &Dpbusd512;
+  if (isa == "avx512vnni" || isa == "avx512bf16") measure = &Dpbusd512;
 #elif defined(__aarch64__)
   if (isa == "neon") measure = &Sdot;
 #endif

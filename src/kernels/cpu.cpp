@@ -1,7 +1,5 @@
 #include "kernels/cpu.h"
 
-#include <cstdint>
-
 #if defined(__x86_64__)
 #include <cpuid.h>
 #elif defined(__aarch64__)
@@ -11,34 +9,50 @@
 
 namespace lamina::kernels {
 
+Cpu CpuFromCpuid(FunctionRef<CpuidLeaf(uint32_t, uint32_t)> cpuid, FunctionRef<uint64_t()> xcr0) {
+  constexpr uint64_t kYmm = 0x06, kZmm = 0xE0;  // XMM and YMM; opmask and ZMM
+  const auto bit = [](uint32_t word, int index) { return (word >> index & 1) != 0; };
+  Cpu cpu;
+  const CpuidLeaf basic = cpuid(1, 0);
+  if (!bit(basic.c, 27)) return cpu;  // no OSXSAVE: xgetbv would be an illegal instruction
+  const uint64_t saved = xcr0();
+  if ((saved & kYmm) != kYmm) return cpu;
+  const CpuidLeaf extended = cpuid(7, 0);
+  cpu.fma = bit(basic.c, 12);
+  cpu.f16c = bit(basic.c, 29);
+  cpu.avx2 = bit(extended.b, 5);
+  const CpuidLeaf more = extended.a >= 1 ? cpuid(7, 1) : CpuidLeaf{};
+  cpu.avxvnni = cpu.avx2 && bit(more.a, 4);
+  cpu.avx512 = (saved & kZmm) == kZmm && bit(extended.b, 16) && bit(extended.b, 17) &&
+               bit(extended.b, 30) && bit(extended.b, 31);
+  cpu.avx512vnni = cpu.avx512 && bit(extended.c, 11);
+  cpu.avx512bf16 = cpu.avx512 && bit(more.a, 5);
+  return cpu;
+}
+
 #if defined(__x86_64__)
 
 Cpu DetectCpu() {
-  Cpu cpu;
-  uint32_t a = 0, b = 0, c = 0, d = 0;
-  const auto bit = [](uint32_t word, int index) { return (word >> index & 1) != 0; };
-  if (!__get_cpuid(1, &a, &b, &c, &d) || !bit(c, 27)) return cpu;  // no OSXSAVE
-  const bool fma = bit(c, 12), f16c = bit(c, 29);
-  uint32_t xcr0_low = 0, xcr0_high = 0;
-  __asm__("xgetbv" : "=a"(xcr0_low), "=d"(xcr0_high) : "c"(0));
-  if ((xcr0_low & 0x06) != 0x06) return cpu;  // XMM and YMM
-  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return cpu;
-  cpu.fma = fma;
-  cpu.f16c = f16c;
-  cpu.avx2 = bit(b, 5);
-  if ((xcr0_low & 0xE0) == 0xE0) {  // opmask and ZMM
-    cpu.avx512 = bit(b, 16) && bit(b, 17) && bit(b, 30) && bit(b, 31);
-    cpu.avx512vnni = cpu.avx512 && bit(c, 11);
-  }
-  if (__get_cpuid_count(7, 1, &a, &b, &c, &d)) cpu.avxvnni = bit(a, 4);
-  return cpu;
+  const auto leaf = [](uint32_t index, uint32_t subleaf) {
+    CpuidLeaf out;
+    __get_cpuid_count(index, subleaf, &out.a, &out.b, &out.c, &out.d);
+    return out;
+  };
+  const auto xcr0 = [] {
+    uint32_t low = 0, high = 0;
+    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return uint64_t{high} << 32 | low;
+  };
+  return CpuFromCpuid(leaf, xcr0);
 }
 
 #elif defined(__aarch64__)
 
 Cpu DetectCpu() {
+  // On CPUs with cores of several kinds the kernel reports what all of them have.
   Cpu cpu;
   cpu.neon_dotprod = (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+  cpu.neon_i8mm = (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0;
   return cpu;
 }
 

@@ -2,9 +2,6 @@
 
 #include <cstdlib>
 #include <string>
-#include <vector>
-
-#include "kernels/cpu.h"
 
 namespace lamina::kernels {
 
@@ -14,16 +11,17 @@ namespace lamina::kernels {
 #include "kernels/isa_list.inc"
 #undef LAMINA_ISA_ROW
 
-std::span<const Table* const> Available() {
-  static const std::vector<const Table*> kAvailable = [] {
-    [[maybe_unused]] const Cpu cpu = DetectCpu();
-    std::vector<const Table*> tables;
+std::vector<const Table*> TablesFor([[maybe_unused]] const Cpu& cpu) {
+  std::vector<const Table*> tables;
 #define LAMINA_ISA_ROW(name, predicate) \
   if (predicate) tables.push_back(&kTable_##name##_);
 #include "kernels/isa_list.inc"
 #undef LAMINA_ISA_ROW
-    return tables;
-  }();
+  return tables;
+}
+
+std::span<const Table* const> Available() {
+  static const std::vector<const Table*> kAvailable = TablesFor(DetectCpu());
   return kAvailable;
 }
 

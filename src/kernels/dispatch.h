@@ -4,12 +4,17 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
+#include "kernels/cpu.h"
 #include "kernels/scratch.h"
 #include "kernels/table.h"
 
 namespace lamina::kernels {
+
+/// The tables of this build that such a CPU can run, best first.
+std::vector<const Table*> TablesFor(const Cpu& cpu);
 
 /// The tables that this CPU can run, best first; scalar is always the last.
 std::span<const Table* const> Available();

@@ -44,7 +44,9 @@ using MatmulFn = void (*)(const MatmulArgs&) noexcept;
 /// [max(0, position + t + 1 - window), position + t + 1). Keys go in blocks of kAttentionBlock
 /// absolute positions with a running maximum (arXiv:2205.14135), dimensions and positions in order
 /// by FMA: the bits of a row depend neither on n_tokens, n_group nor page_tokens. Decode is
-/// n_tokens = 1. K and V of all rows are stored before the call.
+/// n_tokens = 1. K and V of all rows are stored before the call. With may_round a CPU that
+/// multiplies bf16 rounds q, K, V and the softmax's weights, unless the cache is f32; the bits of a
+/// row then differ from the others', but still depend on no shape.
 struct AttentionArgs {
   const float* q;  ///< q + t * q_token_stride + g * q_stride -> d_head values.
   int64_t q_token_stride;
@@ -61,6 +63,7 @@ struct AttentionArgs {
   int64_t window;              ///< Positions seen, the own included; 0 = all.
   float scale;                 ///< Multiplies q . k.
   float softcap;               ///< cap * tanh(score / cap) before the softmax; 0 = none.
+  bool may_round;              ///< Of rows in steps of more than 16, which need not equal decode's.
   float* out;                  ///< out + t * out_token_stride + g * out_stride.
   int64_t out_token_stride;
   int64_t out_stride;
@@ -163,7 +166,8 @@ struct VectorKernels {
 };
 
 struct Table {
-  const char* isa;         ///< "scalar", "avx2", "avxvnni", "avx512vnni", "neon".
+  const char* isa;         ///< "scalar", "avx2", "avxvnni", "avx512vnni", "avx512bf16",
+                           ///< "neon", "neon_i8mm".
   const MatmulFn* matmul;  ///< [number of quant types], by quant::TypeIndex.
   VectorKernels vector;
   AttentionFn attention;

@@ -123,6 +123,7 @@ void Attend(const Context& c, const Segment& segment, int64_t token, int64_t n_t
   args.window = layer.window;
   args.scale = layer.attention_scale;
   args.softcap = layer.attention_softcap;
+  args.may_round = segment.may_round;
   args.out = w.slot(4) + out_row * w.slot_stride(4) + head * layer.d_value;
   args.out_token_stride = w.slot_stride(4);
   args.out_stride = layer.d_value;

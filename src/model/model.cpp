@@ -120,11 +120,12 @@ struct Batch {
     const auto n_ids = static_cast<int64_t>(part.ids.size());
     const auto first_row = static_cast<int64_t>(ids.size());
     const int64_t position = sequence->n_tokens();
-    segments.push_back({sequence, first_row, end - begin, position, first_row});
+    const bool may_round = end - begin > kMaxExactRows;
+    segments.push_back({sequence, first_row, end - begin, position, first_row, may_round});
     // The rows wanted are a part's last.
     const int64_t skipped = std::clamp<int64_t>(n_ids - part.n_logits - begin, 0, end - begin);
-    wanted.push_back(
-        {sequence, n_wanted, end - begin - skipped, position + skipped, first_row + skipped});
+    wanted.push_back({sequence, n_wanted, end - begin - skipped, position + skipped,
+                      first_row + skipped, may_round});
     n_wanted += end - begin - skipped;
     ids.insert(ids.end(), part.ids.begin() + begin, part.ids.begin() + end);
   }

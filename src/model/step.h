@@ -25,6 +25,8 @@ namespace lamina::model {
 inline constexpr int64_t kFewRows = 4;
 /// Most rows that are computed at once; longer steps are cut.
 inline constexpr int64_t kMaxRows = 512;
+/// Steps of up to so many rows of a sequence give each row the bits of decode.
+inline constexpr int64_t kMaxExactRows = 16;
 /// Most experts of a layer.
 inline constexpr int kMaxExperts = 1024;
 
@@ -35,6 +37,7 @@ struct Segment {
   int64_t n_rows;          ///< May be 0.
   int64_t first_position;  ///< Of first_row in the sequence.
   int64_t step_row;        ///< Of first_row among all rows of the step.
+  bool may_round = false;  ///< More than kMaxExactRows in the step, wanted or not.
 };
 
 /// Shared buffers of a layer, [rows][slot_stride] f32; what each holds is the layer's affair.

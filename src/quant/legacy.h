@@ -6,9 +6,6 @@
 
 namespace lamina::quant {
 
-/// Of types whose unsigned weights are used as they are.
-constexpr int kNoBias = -1;
-
 /// 16 bytes of nibbles: the low ones are weights 0..15, the high ones 16..31.
 LAMINA_INLINE void SplitNibbles(const uint8_t* bytes, uint8_t* u) {
   for (int k = 0; k < 16; ++k) {

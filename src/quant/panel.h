@@ -17,6 +17,8 @@
 namespace lamina::quant {
 
 constexpr int kRows = 16;  // rows per panel; type.h repeats it for its readers
+/// Of types whose unsigned weights are used as they are.
+constexpr int kNoBias = -1;
 
 /// 32 weights of one row as plain numbers: w[k] = scale[k / 16] * (Weight(u[k]) - bias) + min[k /
 /// 16].
@@ -121,6 +123,7 @@ LAMINA_INLINE void PutU32(uint32_t value, int row, uint8_t* scales) {
 template <class Planes, int kScaleBytes>
 struct PairedBlocks {
   static constexpr int kBlocksPerGroup = 1;
+  static constexpr bool kHasTail = false;
   static constexpr int kPairScaleBytes = kScaleBytes == 32 ? 64 : 128;
   static constexpr int kPairBytes = kPairScaleBytes + 2 * Planes::kBytes;
 
@@ -142,6 +145,7 @@ struct PairedBlocks {
 template <class Planes, int kScaleBytes, int kTailBytes = 0>
 struct SuperBlocks {
   static constexpr int kBlocksPerGroup = 8;
+  static constexpr bool kHasTail = kTailBytes > 0;
   static constexpr int kSuperBytes = kScaleBytes + 8 * Planes::kBytes;
 
   static LAMINA_INLINE int64_t PanelBytes(int64_t n_blocks) {

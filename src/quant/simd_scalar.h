@@ -133,17 +133,24 @@ struct ScalarSimd {
   template <int kMax>
   static constexpr bool kBiased = true;
   using Inputs = const int8_t*;
-  static Inputs Broadcast(const int8_t* four) { return four; }
+  /// Four inputs for all rows, to be used kUses times.
+  template <int kUses>
+  static Inputs Broadcast(const int8_t* four) {
+    return four;
+  }
   template <int kMax>
   static U8 Prepare(U8 a) {
     return a;
   }
-  /// An exact sum over steps 0..kSteps-1 of 4 products per lane, plus `start`, which Start and
-  /// Total are both given: whichever is cheaper adds it.
+  /// An exact sum over steps 0..kSteps-1 of 4 products per lane, plus *neg_sum << kShift where
+  /// kShift >= 0. Start and Total are both given it: whichever is cheaper adds it.
   template <int kMax, int kSteps>
   struct Sum {
     I32 total;
-    void Start(int32_t start) { total = SetI32(start); }
+    template <int kShift>
+    void Start(const int32_t* neg_sum) {
+      total = SetI32(kShift < 0 ? 0 : *neg_sum * (1 << (kShift < 0 ? 0 : kShift)));
+    }
     template <int kStep>
     void Add(U8 weights, Inputs inputs) {
       for (int i = 0; i < 16; ++i) {
@@ -152,13 +159,18 @@ struct ScalarSimd {
         total.v[i] += sum;
       }
     }
-    I32 Total(int32_t) const { return total; }
+    template <int kShift>
+    I32 Total(const int32_t*) const {
+      return total;
+    }
   };
 
   static void Prefetch(const uint8_t*) {}
 
   /// Rows and panels of the tiles (kernels/generic/matmul.inl.h): the plainest there are.
+  static constexpr int kSumRows = 1;  ///< 2 where PairSum multiplies two rows of inputs at once.
   static constexpr int kSumsInRegisters = 64;
+  static constexpr int kTileOfFewPointers = 99;  // never
   static constexpr int kPackedTileRows = 1;
   static constexpr int kTileRows = 1;
   static constexpr int kTilePanels = 1;

@@ -376,15 +376,10 @@ void BlockOfRows(const AttentionArgs& a, const KvBlock& block, int64_t block_beg
   }
 }
 
-template <class S, KvType T>
-void AttentionOf(const AttentionArgs& a) {
-  const int64_t n_rows = a.n_tokens * a.n_group;
-  // Up to twice the direct rows it is cheaper to convert while reading, once per tile.
-  constexpr int kDirect = kMaxDirectRows<S>;
-  const bool direct = n_rows <= 2 * kDirect;
-  const AttentionScratch s = PrepareRows<S>(
-      a, n_rows,
-      !direct ? S::kTileRows : static_cast<int>(n_rows <= kDirect ? n_rows : (n_rows + 1) / 2));
+/// f(block_begin, from, to, block) for the blocks that some row sees, each with the next one's
+/// place in the cache; positions [from, to) of a block are stored.
+template <KvType T, class F>
+void ForEachBlock(const AttentionArgs& a, F f) {
   const int64_t key_bytes = KvRowBytes(T, a.d_head), value_bytes = KvRowBytes(T, a.d_value);
   const int64_t end = a.position + a.n_tokens;
   const int64_t begin = a.window > 0 && a.position + 1 > a.window ? a.position + 1 - a.window : 0;
@@ -410,19 +405,39 @@ void AttentionOf(const AttentionArgs& a) {
     KvBlock block = next;
     next = block_at(block_begin + kAttentionBlock);
     if (block_begin + kAttentionBlock < end) block.next = &next;
+    f(block_begin, from, to, block);
+  }
+}
+
+/// The rows' results: what was summed over the sum of the weights.
+template <class S>
+void WriteRows(const AttentionArgs& a, int64_t n_rows, const RowState* state, const float* sums,
+               int64_t sums_stride) {
+  for (int64_t row = 0; row < n_rows; ++row) {
+    const auto total = S::Set(state[row].total);
+    float* out = a.out + row / a.n_group * a.out_token_stride + row % a.n_group * a.out_stride;
+    Map<S>(sums + row * sums_stride, a.d_value, out, [total](auto x) { return S::Div(x, total); });
+  }
+}
+
+template <class S, KvType T>
+void AttentionOf(const AttentionArgs& a) {
+  const int64_t n_rows = a.n_tokens * a.n_group;
+  // Up to twice the direct rows it is cheaper to convert while reading, once per tile.
+  constexpr int kDirect = kMaxDirectRows<S>;
+  const bool direct = n_rows <= 2 * kDirect;
+  const AttentionScratch s = PrepareRows<S>(
+      a, n_rows,
+      !direct ? S::kTileRows : static_cast<int>(n_rows <= kDirect ? n_rows : (n_rows + 1) / 2));
+  ForEachBlock<T>(a, [&](int64_t block_begin, int from, int to, KvBlock& block) {
     if (T != KvType::kF32 && !direct) {
       ConvertBlock<S, T>(a, from, to, &block, s.keys, s.values);
       BlockOfRows<S, KvType::kF32>(a, block, block_begin, n_rows, s);
     } else {
       BlockOfRows<S, T>(a, block, block_begin, n_rows, s);
     }
-  }
-  for (int64_t row = 0; row < n_rows; ++row) {
-    const auto total = S::Set(s.state[row].total);
-    float* out = a.out + row / a.n_group * a.out_token_stride + row % a.n_group * a.out_stride;
-    Map<S>(s.sums + row * s.sums_stride, a.d_value, out,
-           [total](auto x) { return S::Div(x, total); });
-  }
+  });
+  WriteRows<S>(a, n_rows, s.state, s.sums, s.sums_stride);
 }
 
 template <class S>

@@ -21,12 +21,10 @@ using quant::Unroll;
 // Memory latency is hidden by asking for the panel's bytes this far ahead; 8 KiB measured best.
 constexpr int64_t kPrefetchBytes = 8192;
 
-// The scratch of an expanded panel: weights as bytes [n_blocks][8][64], then scales
-// [n_blocks * halves][16] f32, then minima likewise.
+// An expanded panel is one stream: per block weights as bytes [8][64], scales [halves][16] f32, and
+// minima likewise where the type has them.
 template <class Q>
-constexpr int64_t ExpandedBytes(int64_t n_blocks) {
-  return n_blocks * (512 + 64 * Q::kHalves * (Q::kHasMin ? 2 : 1));
-}
+constexpr int64_t kExpandedBytes = 512 + 64 * Q::kHalves*(Q::kHasMin ? 2 : 1);
 
 template <class S, class Q>
 LAMINA_INLINE void PrefetchBlock(const uint8_t* planes) {
@@ -54,7 +52,13 @@ struct PackedPanel {
     ahead = wanted_next;
   }
   LAMINA_INLINE void Enter(int64_t b) {
-    if (b % Q::kBlocksPerGroup == 0) Q::template LoadScales<S>(panel, b, n_blocks, scale, min);
+    if (b % Q::kBlocksPerGroup == 0) {
+      Q::template LoadScales<S>(panel, b, n_blocks, scale, min);
+      // What is read from the panel's end is far from the stream: it is asked for a panel ahead.
+      if constexpr (Q::kHasTail) {
+        S::Prefetch(panel + Q::PanelBytes(n_blocks) + Q::TailOffset(b, n_blocks));
+      }
+    }
     const int64_t index = b % Q::kBlocksPerGroup * Q::kHalves * kRows;
     block_scale = scale + index;
     block_min = min + index;
@@ -73,8 +77,6 @@ struct ExpandedPanel {
   int64_t n_blocks;
   const uint8_t* ahead;
   const uint8_t* bytes;
-  const float* scales;
-  const float* mins;
   const uint8_t* planes;
   const float* block_scale;
   const float* block_min;
@@ -83,13 +85,11 @@ struct ExpandedPanel {
     n_blocks = n;
     ahead = wanted_next;
     bytes = expanded;
-    scales = reinterpret_cast<const float*>(expanded + 512 * n_blocks);
-    mins = scales + n_blocks * Q::kHalves * kRows;
   }
   LAMINA_INLINE void Enter(int64_t b) {
-    planes = bytes + 512 * b;
-    block_scale = scales + b * Q::kHalves * kRows;
-    block_min = mins + b * Q::kHalves * kRows;
+    planes = bytes + b * kExpandedBytes<Q>;
+    block_scale = reinterpret_cast<const float*>(planes + 512);
+    block_min = block_scale + Q::kHalves * kRows;
     if (ahead != nullptr) PrefetchBlock<S, Q>(ahead + Q::WeightOffset(b, n_blocks));
   }
   template <int kStep>
@@ -100,18 +100,20 @@ struct ExpandedPanel {
 
 template <class S, class Q>
 __attribute__((noinline)) void Expand(const uint8_t* panel, int64_t n_blocks, uint8_t* out) {
-  float* scales = reinterpret_cast<float*>(out + 512 * n_blocks);
-  float* mins = scales + n_blocks * Q::kHalves * kRows;
-  for (int64_t b = 0; b < n_blocks; b += Q::kBlocksPerGroup) {
-    const int64_t index = b * Q::kHalves * kRows;
-    Q::template LoadScales<S>(panel, b, n_blocks, scales + index, mins + index);
-  }
-  for (int64_t b = 0; b < n_blocks; ++b, out += 512) {
-    const uint8_t* planes = panel + Q::WeightOffset(b, n_blocks);
-    PrefetchBlock<S, Q>(planes + kPrefetchBytes);
+  PackedPanel<S, Q> in;
+  in.Init(panel, n_blocks, panel + kPrefetchBytes);
+  for (int64_t b = 0; b < n_blocks; ++b, out += kExpandedBytes<Q>) {
+    in.Enter(b);
     Unroll<0, 8>([&](auto step) LAMINA_INLINE_LAMBDA {
       constexpr int kStep = decltype(step)::value;
-      S::StoreBytes(out + 64 * kStep, Q::template Load<S, kStep>(planes));
+      S::StoreBytes(out + 64 * kStep, in.template Weights<kStep>());
+    });
+    auto* scales = reinterpret_cast<float*>(out + 512);
+    Unroll<0, Q::kHalves>([&](auto half) LAMINA_INLINE_LAMBDA {
+      S::StoreF32(scales + kRows * half, S::LoadF32(in.block_scale + kRows * half));
+      if constexpr (Q::kHasMin) {
+        S::StoreF32(scales + kRows * (Q::kHalves + half), S::LoadF32(in.block_min + kRows * half));
+      }
     });
   }
 }
@@ -133,6 +135,56 @@ struct Sums<S, kCount, true> {
   LAMINA_INLINE void Set(int i, typename S::F32 value) { S::StoreF32(lanes[i], value); }
 };
 
+/// Block b of kT rows of inputs. With kFewPointers row t is reached from every third row's pointer
+/// plus once or twice the stride, which x86 adds in the operand: where sums take their share of the
+/// compiler's attention a pointer per row is spilled.
+template <int kT, bool kFewPointers>
+struct InputRows {
+  static constexpr int kEvery = 3;
+  static constexpr int kBases = (kT + kEvery - 1) / kEvery;
+  const char* base[kBases];
+  int64_t stride;
+
+  LAMINA_INLINE void Init(const ActBlock* x, int64_t x_stride) {
+    stride = x_stride * static_cast<int64_t>(sizeof(ActBlock));
+    for (int i = 0; i < kBases; ++i) {
+      base[i] = reinterpret_cast<const char*>(x + kEvery * i * x_stride);
+    }
+  }
+  LAMINA_INLINE void Next() {
+    for (const char*& p : base) {
+      p += sizeof(ActBlock);
+      __asm__("" : "+r"(p));  // else the compiler makes kT pointers of them
+    }
+  }
+  LAMINA_INLINE const ActBlock& Row(int t) const {
+    return *reinterpret_cast<const ActBlock*>(base[t / kEvery] + t % kEvery * stride);
+  }
+};
+template <int kT>
+struct InputRows<kT, false> {
+  const ActBlock* x;
+  int64_t stride;
+  LAMINA_INLINE void Init(const ActBlock* first, int64_t x_stride) {
+    x = first;
+    stride = x_stride;
+  }
+  LAMINA_INLINE void Next() { ++x; }
+  LAMINA_INLINE const ActBlock& Row(int t) const { return x[t * stride]; }
+};
+
+/// The integer sums of a CPU for one row of inputs, or for two that are multiplied at once.
+template <class S, int kMax, int kSteps, int kSumRows>
+struct SumFor {
+  using Type = typename S::template Sum<kMax, kSteps>;
+};
+template <class S, int kMax, int kSteps>
+struct SumFor<S, kMax, kSteps, 2> {
+  using Type = typename S::template PairSum<kMax, kSteps>;
+};
+template <class S, int kMax, int kSteps, int kSumRows>
+using SumOf = typename SumFor<S, kMax, kSteps, kSumRows>::Type;
+
 /// kP panels times kT rows. Panel p starts at panels + p * panel_stride and meanwhile asks for what
 /// lies at ahead + p * ahead_stride, null = nothing; y as in MatmulArgs.
 template <class S, class Q, template <class, class> class Panel, int kP, int kT>
@@ -142,7 +194,11 @@ __attribute__((noinline)) void Tile(const uint8_t* panels, int64_t panel_stride,
                                     bool accumulate) {
   using F32 = typename S::F32;
   constexpr int kSteps = 8 / Q::kHalves;
-  using Sum = typename S::template Sum<Q::kMax, kSteps>;
+  // Rows of inputs that one integer sum takes; of an odd number the last is taken twice.
+  constexpr int kSumRows = kT == 1 ? 1 : S::kSumRows;
+  constexpr int kSums = (kT + kSumRows - 1) / kSumRows;
+  using Sum = SumOf<S, Q::kMax, kSteps, kSumRows>;
+  const auto second = [](int i) LAMINA_INLINE_LAMBDA { return 2 * i + 1 < kT ? 2 * i + 1 : 2 * i; };
   Panel<S, Q> panel[kP];
   Sums<S, kP * kT, (kP * kT > S::kSumsInRegisters)> f;
   Unroll<0, kP * kT>([&](auto i) LAMINA_INLINE_LAMBDA { f.Set(i, S::SetF32(0.0f)); });
@@ -150,23 +206,28 @@ __attribute__((noinline)) void Tile(const uint8_t* panels, int64_t panel_stride,
     panel[p].Init(panels + p * panel_stride, n_blocks,
                   ahead == nullptr ? nullptr : ahead + p * ahead_stride);
   }
-  for (int64_t b = 0; b < n_blocks; ++b, ++x) {
+  InputRows<kT, (kP * kT >= S::kTileOfFewPointers)> rows;
+  rows.Init(x, x_stride);
+  for (int64_t b = 0; b < n_blocks; ++b, rows.Next()) {
     f.Settle();
     Unroll<0, kP>([&](auto p) LAMINA_INLINE_LAMBDA { panel[p].Enter(b); });
     Unroll<0, Q::kHalves>([&](auto half) LAMINA_INLINE_LAMBDA {
       constexpr int kHalf = decltype(half)::value;
-      const auto start = [&](const ActBlock& block) LAMINA_INLINE_LAMBDA {
-        if constexpr (Q::kBiasShift >= 0 && S::template kBiased<Q::kMax>) {
-          return (Q::kHalves == 2 ? block.neg_sum16[kHalf] : block.neg_sum) *
-                 (1 << (Q::kBiasShift < 0 ? 0 : Q::kBiasShift));
-        } else {
-          return 0;
-        }
+      // The weights' bias times the sum of the inputs, where weights are stored with a bias.
+      constexpr int kShift = S::template kBiased<Q::kMax> ? Q::kBiasShift : quant::kNoBias;
+      const auto start = [&](auto t) LAMINA_INLINE_LAMBDA {
+        const ActBlock& block = rows.Row(t);
+        return Q::kHalves == 2 ? &block.neg_sum16[kHalf] : &block.neg_sum;
       };
-      Sum sum[kP][kT];
-      Unroll<0, kT>([&](auto t) LAMINA_INLINE_LAMBDA {
-        Unroll<0, kP>([&](auto p)
-                          LAMINA_INLINE_LAMBDA { sum[p][t].Start(start(x[t * x_stride])); });
+      Sum sum[kP][kSums];
+      Unroll<0, kSums>([&](auto i) LAMINA_INLINE_LAMBDA {
+        Unroll<0, kP>([&](auto p) LAMINA_INLINE_LAMBDA {
+          if constexpr (kSumRows == 1) {
+            sum[p][i].template Start<kShift>(start(i));
+          } else {
+            sum[p][i].template Start<kShift>(start(2 * i), start(second(i)));
+          }
+        });
       });
       Unroll<0, kSteps>([&](auto i) LAMINA_INLINE_LAMBDA {
         // Without halves steps go 0, 4, 1, 5, ...: the two nibbles of one load side by side.
@@ -176,14 +237,20 @@ __attribute__((noinline)) void Tile(const uint8_t* panels, int64_t panel_stride,
         Unroll<0, kP>([&](auto p) LAMINA_INLINE_LAMBDA {
           w[p] = S::template Prepare<Q::kMax>(panel[p].template Weights<kStep>());
         });
-        Unroll<0, kT>([&](auto t) LAMINA_INLINE_LAMBDA {
-          const auto inputs = S::Broadcast(x[t * x_stride].q + 4 * kStep);
+        Unroll<0, kSums>([&](auto t) LAMINA_INLINE_LAMBDA {
+          const auto inputs = [&]() LAMINA_INLINE_LAMBDA {
+            if constexpr (kSumRows == 1) {
+              return S::template Broadcast<kP>(rows.Row(t).q + 4 * kStep);
+            } else {
+              return S::Pair(rows.Row(2 * t).q + 4 * kStep, rows.Row(second(t)).q + 4 * kStep);
+            }
+          }();
           Unroll<0, kP>([&](auto p)
                             LAMINA_INLINE_LAMBDA { sum[p][t].template Add<kI>(w[p], inputs); });
         });
       });
       Unroll<0, kT>([&](auto t) LAMINA_INLINE_LAMBDA {
-        const ActBlock& block = x[t * x_stride];
+        const ActBlock& block = rows.Row(t);
         Unroll<0, kP>([&](auto p) LAMINA_INLINE_LAMBDA {
           F32 acc = f.Get(p * kT + t);
           if constexpr (Q::kHasMin) {
@@ -193,7 +260,14 @@ __attribute__((noinline)) void Tile(const uint8_t* panels, int64_t panel_stride,
           }
           const F32 scale =
               S::Mul(S::LoadF32(panel[p].block_scale + kRows * kHalf), S::SetF32(block.scale));
-          f.Set(p * kT + t, S::Fma(S::ToF32(sum[p][t].Total(start(block))), scale, acc));
+          const auto total = [&]() LAMINA_INLINE_LAMBDA {
+            if constexpr (kSumRows == 1) {
+              return sum[p][t].template Total<kShift>(start(t));
+            } else {
+              return sum[p][t / 2].template Total<t % 2>();
+            }
+          }();
+          f.Set(p * kT + t, S::Fma(S::ToF32(total), scale, acc));
         });
       });
     });
@@ -253,7 +327,7 @@ void MatmulInt8(const MatmulArgs& m) {
   constexpr int kP = S::kTilePanels, kT = S::kTileRows, kMinT = kT == 1 ? 1 : kT / 2;
   static_assert(kMinRows >= kMinT);
   const int64_t n_blocks = m.n_cols / 32;
-  const int64_t stride = ExpandedBytes<Q>(n_blocks);
+  const int64_t stride = n_blocks * kExpandedBytes<Q>;
   for (int64_t panel = m.panel_begin; panel < m.panel_end;) {
     const int n_panels = m.panel_end - panel < kP ? 1 : kP;
     for (int p = 0; p < n_panels; ++p) {

@@ -40,7 +40,8 @@ struct Simd : Simd256 {
     I32 total;
     __m256i narrow_lo, narrow_hi;
 
-    LAMINA_INLINE void Start(int32_t) {}  // at the end: a register less on the way
+    template <int kShift>
+    LAMINA_INLINE void Start(const int32_t*) {}  // at the end: a register less on the way
 
     template <int kStep>
     LAMINA_INLINE void AddPair(__m256i lo, __m256i hi) {
@@ -67,12 +68,16 @@ struct Simd : Simd256 {
       AddPair<kStep>(_mm256_maddubs_epi16(w.abs_lo, _mm256_sign_epi8(x, w.lo)),
                      _mm256_maddubs_epi16(w.abs_hi, _mm256_sign_epi8(x, w.hi)));
     }
-    LAMINA_INLINE I32 Total(int32_t start) const {
-      return __builtin_constant_p(start) && start == 0 ? total : Simd256::Add(total, SetI32(start));
+    template <int kShift>
+    LAMINA_INLINE I32 Total(const int32_t* neg_sum) const {
+      if constexpr (kShift < 0) return total;
+      return Simd256::Add(total, SetI32(*neg_sum * (1 << (kShift < 0 ? 0 : kShift))));
     }
   };
 
+  static constexpr int kSumRows = 1;
   static constexpr int kSumsInRegisters = 2;
+  static constexpr int kTileOfFewPointers = 99;
   static constexpr int kPackedTileRows = 6;
   static constexpr int kTileRows = 6;
   static constexpr int kTilePanels = 1;

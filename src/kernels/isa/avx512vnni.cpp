@@ -61,11 +61,19 @@ struct Simd {
 
   template <int kMax>
   static constexpr bool kBiased = true;
-  using Inputs = __m512i;
-  static LAMINA_INLINE Inputs Broadcast(const int8_t* four) {
-    int32_t dword;
-    __builtin_memcpy(&dword, four, 4);
-    return _mm512_set1_epi32(dword);
+  using Dword = int32_t __attribute__((may_alias));
+  /// Inputs in memory, for an instruction that broadcasts them itself.
+  struct InMemory {
+    const Dword* dword;
+  };
+  template <int kUses>
+  static LAMINA_INLINE auto Broadcast(const int8_t* four) {
+    const auto* dword = reinterpret_cast<const Dword*>(four);
+    if constexpr (kUses == 1) {
+      return InMemory{dword};
+    } else {
+      return _mm512_set1_epi32(*dword);
+    }
   }
   template <int kMax>
   static LAMINA_INLINE U8 Prepare(U8 a) {
@@ -74,33 +82,55 @@ struct Simd {
   template <int kMax, int kSteps>
   struct Sum {
     I32 total;
-    LAMINA_INLINE void Start(int32_t start) { total = SetI32(start); }
+    template <int kShift>
+    LAMINA_INLINE void Start(const int32_t* neg_sum) {
+      total = SetI32(kShift < 0 ? 0 : *neg_sum);
+      if constexpr (kShift > 0) total = _mm512_slli_epi32(total, kShift);
+    }
     template <int kStep>
-    LAMINA_INLINE void Add(U8 w, Inputs x) {
+    LAMINA_INLINE void Add(U8 w, __m512i x) {
       total = _mm512_dpbusd_epi32(total, w, x);
     }
-    LAMINA_INLINE I32 Total(int32_t) const { return total; }
+    template <int kStep>
+    LAMINA_INLINE void Add(U8 w, InMemory x) {
+#ifdef LAMINA_EMULATED
+      total = _mm512_dpbusd_epi32(total, w, _mm512_set1_epi32(*x.dword));
+#else
+      // GCC 12 never makes the broadcast an operand by itself.
+      __asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(total) : "v"(w), "m"(*x.dword));
+#endif
+    }
+    template <int kShift>
+    LAMINA_INLINE I32 Total(const int32_t*) const {
+      return total;
+    }
   };
   static LAMINA_INLINE void Prefetch(const uint8_t* p) {
     _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
   }
 
   // A prototype of these tiles on Zen 5 was fastest with 2 panels x 6 rows and f32 sums in
-  // registers, and decoded fastest as one stream of one panel; this unit itself is not measured
-  // yet. Emulation only needs to cover the primitives.
+  // registers, and decoded fastest as one stream of one panel. Up to 16 rows the packed weights are
+  // used as they come from memory: 8 rows hide the unpacking, and expanding first would stop the
+  // stream. This unit itself is not measured yet. Emulation only needs to cover the primitives.
 #ifdef LAMINA_EMULATED
   static constexpr int kPackedTileRows = 2;
   static constexpr int kTileRows = 2;
   static constexpr int kFloatTileRows = 2;
-#else
-  static constexpr int kPackedTileRows = 4;
-  static constexpr int kTileRows = 6;
-  static constexpr int kFloatTileRows = 8;
-#endif
-  static constexpr int kSumsInRegisters = 12;
-  static constexpr int kTilePanels = 2;
+  static constexpr int kTileOfFewPointers = 3;
   static constexpr int kMinRowsToExpand = 5;
   static constexpr int kMinRowsToExpandCheap = 5;
+#else
+  static constexpr int kPackedTileRows = 8;
+  static constexpr int kTileRows = 6;
+  static constexpr int kFloatTileRows = 8;
+  static constexpr int kTileOfFewPointers = 8;
+  static constexpr int kMinRowsToExpand = 17;
+  static constexpr int kMinRowsToExpandCheap = 17;
+#endif
+  static constexpr int kSumRows = 1;
+  static constexpr int kSumsInRegisters = 12;
+  static constexpr int kTilePanels = 2;
 };
 
 }  // namespace

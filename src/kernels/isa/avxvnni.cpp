@@ -17,16 +17,27 @@ struct Simd : Simd256 {
   template <int kMax, int kSteps>
   struct Sum {
     I32 total;
-    LAMINA_INLINE void Start(int32_t start) { total = SetI32(start); }
+    template <int kShift>
+    LAMINA_INLINE void Start(const int32_t* neg_sum) {
+      total = SetI32(kShift < 0 ? 0 : *neg_sum);
+      if constexpr (kShift > 0) {
+        total = {_mm256_slli_epi32(total.lo, kShift), _mm256_slli_epi32(total.hi, kShift)};
+      }
+    }
     template <int kStep>
     LAMINA_INLINE void Add(U8 w, Inputs x) {
       total.lo = _mm256_dpbusd_avx_epi32(total.lo, w.lo, x);
       total.hi = _mm256_dpbusd_avx_epi32(total.hi, w.hi, x);
     }
-    LAMINA_INLINE I32 Total(int32_t) const { return total; }
+    template <int kShift>
+    LAMINA_INLINE I32 Total(const int32_t*) const {
+      return total;
+    }
   };
 
+  static constexpr int kSumRows = 1;
   static constexpr int kSumsInRegisters = 2;
+  static constexpr int kTileOfFewPointers = 99;
 #ifdef LAMINA_EMULATED  // only needs to cover the primitives
   static constexpr int kPackedTileRows = 2;
   static constexpr int kTileRows = 2;

@@ -107,6 +107,7 @@ struct Simd256 {
   }
 
   using Inputs = __m256i;
+  template <int kUses>
   static LAMINA_INLINE Inputs Broadcast(const int8_t* four) {
     int32_t dword;
     __builtin_memcpy(&dword, four, 4);

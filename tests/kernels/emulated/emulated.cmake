@@ -3,11 +3,11 @@
 set(vector_tests vector_test.cpp attention_test.cpp recurrent_test.cpp)
 set(unit ${CMAKE_CURRENT_SOURCE_DIR}/emulated/unit.cpp)
 
-# vector_unit(NAME TABLE PRIMITIVES OPTIONS...): unit.cpp as an object library.
+# vector_unit(NAME TABLE PRIMITIVES OPTIONS...): unit.cpp as an object library over the header PRIMITIVES.
 function(vector_unit name table primitives)
   add_library(${name} OBJECT ${unit})
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/src)
-  target_compile_definitions(${name} PRIVATE LAMINA_TABLE=${table} LAMINA_PRIMITIVES="kernels/isa/${primitives}_f32.h")
+  target_compile_definitions(${name} PRIVATE LAMINA_TABLE=${table} LAMINA_PRIMITIVES="${primitives}")
   target_compile_options(${name} PRIVATE -O2 ${ARGN})
   if(LAMINA_SANITIZE)
     target_compile_options(${name} PRIVATE -fno-sanitize=all)
@@ -19,13 +19,18 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
   if(NOT SIMDE_INCLUDE)
     message(FATAL_ERROR "The tests need SIMDe: install libsimde-dev (tools/packages.txt).")
   endif()
-  vector_unit(vector_unit_reference kReference scalar)
+  vector_unit(vector_unit_reference kReference kernels/isa/scalar_f32.h)
   # AVX2 only lets the compiler vectorise the portable code.
-  vector_unit(vector_unit_avx512 kEmulated avx512 -mavx2 -mfma -Wno-psabi -I${CMAKE_CURRENT_SOURCE_DIR}/emulated)
+  vector_unit(vector_unit_avx512 kEmulated kernels/isa/avx512_bf16.h -DLAMINA_ROUNDED -mavx2 -mfma -Wno-psabi
+              -I${CMAKE_CURRENT_SOURCE_DIR}/emulated)
+  vector_unit(vector_unit_rounded kRounded avx2_bf16.h -DLAMINA_ROUNDED -mavx2 -mfma -mf16c)
   lamina_test(vector_avx512_test LABEL unit SOURCES ${vector_tests}
     LIBS vector_unit_avx512 vector_unit_reference)
   target_include_directories(vector_avx512_test PRIVATE ${CMAKE_SOURCE_DIR}/src)
   target_compile_definitions(vector_avx512_test PRIVATE LAMINA_EMULATED)
+  lamina_test(rounded_attention_test LABEL unit SOURCES rounded_attention_test.cpp
+    LIBS vector_unit_avx512 vector_unit_rounded)
+  target_include_directories(rounded_attention_test PRIVATE ${CMAKE_SOURCE_DIR}/src)
 
   find_program(CROSS_CXX NAMES aarch64-linux-gnu-g++ aarch64-linux-gnu-g++-12)
   find_program(QEMU NAMES qemu-aarch64 qemu-aarch64-static)

@@ -42,6 +42,34 @@ inline __m512 EmulatedFma(float sign, __m512 a, __m512 b, __m512 c) {
 inline __m512 _mm512_fmadd_ps(__m512 a, __m512 b, __m512 c) { return EmulatedFma(1, a, b, c); }
 inline __m512 _mm512_fnmadd_ps(__m512 a, __m512 b, __m512 c) { return EmulatedFma(-1, a, b, c); }
 
+// Products of bf16 in the order of Intel's manual: the second of each pair first, then the first.
+#undef _mm512_dpbf16_ps
+inline __m512 _mm512_dpbf16_ps(__m512 sum, __m512bh a, __m512bh b) {
+  auto out = EmulatedBits<EmulatedLanes>(sum);
+  uint32_t x[16], y[16];
+  memcpy(x, &a, sizeof(x));
+  memcpy(y, &b, sizeof(y));
+  for (int i = 0; i < 16; ++i) {
+    const auto second = [](uint32_t pair) { return EmulatedBits<float>(pair & 0xFFFF0000); };
+    const auto first = [](uint32_t pair) { return EmulatedBits<float>(pair << 16); };
+    const float part = __builtin_fmaf(second(x[i]), second(y[i]), out.lane[i]);
+    out.lane[i] = __builtin_fmaf(first(x[i]), first(y[i]), part);
+  }
+  return EmulatedBits<__m512>(out);
+}
+inline __m512bh _mm512_cvtne2ps_pbh(__m512 high, __m512 low) {
+  uint32_t in[32];
+  uint16_t out[32];
+  memcpy(in, &low, 64);
+  memcpy(in + 16, &high, 64);
+  for (int i = 0; i < 32; ++i) {
+    const bool is_nan = (in[i] & 0x7FFFFFFF) > 0x7F800000;
+    out[i] = static_cast<uint16_t>(is_nan ? in[i] >> 16 | 0x40
+                                          : (in[i] + 0x7FFF + (in[i] >> 16 & 1)) >> 16);
+  }
+  return EmulatedBits<__m512bh>(out);
+}
+
 inline __m512i _mm512_cvtps_epi32(__m512 x) {
   const auto in = EmulatedBits<EmulatedFloatHalves>(x);
   return EmulatedBits<__m512i>(

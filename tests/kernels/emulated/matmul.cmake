@@ -46,31 +46,45 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
 
   option(LAMINA_CROSS_TESTS "Cross-build the NEON matrix products and run them under qemu" OFF)
   if(LAMINA_CROSS_TESTS AND CROSS_CXX AND QEMU AND EXISTS /usr/src/googletest/googletest/src/gtest-all.cc)
-    emulated_units(neon_units matmul_neon_test neon "")
+    set(cross_flags -std=gnu++20 -O1 -ffp-contract=off -fno-math-errno -I${CMAKE_SOURCE_DIR}/src -I${CMAKE_CURRENT_SOURCE_DIR}
+        -isystem /usr/src/googletest/googletest/include -I/usr/src/googletest/googletest)
+
+    # cross_objects(OUT FOLDER SOURCES OPTIONS...): aarch64 objects. lamina_kernels stands for the headers that these
+    # commands do not list.
+    function(cross_objects out folder sources)
+      set(objects "")
+      foreach(source ${sources})
+        cmake_path(GET source STEM stem)
+        set(object ${CMAKE_CURRENT_BINARY_DIR}/${folder}/${stem}.o)
+        add_custom_command(OUTPUT ${object} DEPENDS ${source} lamina_kernels
+          COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_CURRENT_BINARY_DIR}/${folder}
+          COMMAND ${CMAKE_CXX_COMPILER_LAUNCHER} ${CROSS_CXX} ${cross_flags} ${ARGN} -c ${source} -o ${object}
+          COMMENT "Cross-building ${stem}" VERBATIM)
+        list(APPEND objects ${object})
+      endforeach()
+      set(${out} ${objects} PARENT_SCOPE)
+    endfunction()
+
+    set(gtest /usr/src/googletest/googletest/src/gtest-all.cc)
+    set(gtest_main /usr/src/googletest/googletest/src/gtest_main.cc)
     emulated_units(scalar_units scalar scalar "")
-    set(flags -std=gnu++20 -O1 -ffp-contract=off -fno-math-errno -march=armv8.2-a+dotprod
-        -I${CMAKE_SOURCE_DIR}/src -I${CMAKE_CURRENT_SOURCE_DIR} -isystem /usr/src/googletest/googletest/include
-        -I/usr/src/googletest/googletest)
     get_target_property(quant_sources lamina_quant SOURCES)
-    set(objects "")
-    # lamina_kernels stands for the headers that these commands do not list.
-    foreach(source ${neon_units} ${scalar_units} ${quant_sources}
-            ${CMAKE_CURRENT_SOURCE_DIR}/emulated/matmul_emulated_test.cpp
-            /usr/src/googletest/googletest/src/gtest-all.cc /usr/src/googletest/googletest/src/gtest_main.cc)
-      cmake_path(GET source STEM stem)
-      set(object ${CMAKE_CURRENT_BINARY_DIR}/neon_objects/${stem}.o)
-      add_custom_command(OUTPUT ${object} DEPENDS ${source} lamina_kernels
-        COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_CURRENT_BINARY_DIR}/neon_objects
-        COMMAND ${CMAKE_CXX_COMPILER_LAUNCHER} ${CROSS_CXX} ${flags} -DLAMINA_EMULATED_ISA=matmul_neon_test
-                -c ${source} -o ${object}
-        COMMENT "Cross-building ${stem}" VERBATIM)
-      list(APPEND objects ${object})
-    endforeach()
-    set(program ${CMAKE_CURRENT_BINARY_DIR}/matmul_neon_test)
-    add_custom_command(OUTPUT ${program} DEPENDS ${objects}
-      COMMAND ${CROSS_CXX} -static ${objects} -o ${program} VERBATIM)
-    add_custom_target(matmul_neon_program ALL DEPENDS ${program})
-    add_test(NAME matmul_neon_test COMMAND ${QEMU} -cpu max ${program})
-    set_tests_properties(matmul_neon_test PROPERTIES LABELS unit TIMEOUT 300)
+    cross_objects(common cross_objects "${scalar_units};${quant_sources};${gtest};${gtest_main}" -march=armv8.2-a)
+
+    # cross_test(CPU MARCH): isa/CPU.cpp against scalar.
+    function(cross_test cpu march)
+      set(name matmul_${cpu}_test)
+      emulated_units(units ${name} ${cpu} "")
+      cross_objects(objects ${name}_objects "${units};${CMAKE_CURRENT_SOURCE_DIR}/emulated/matmul_emulated_test.cpp"
+                    -march=${march} -DLAMINA_EMULATED_ISA=${name})
+      set(program ${CMAKE_CURRENT_BINARY_DIR}/${name})
+      add_custom_command(OUTPUT ${program} DEPENDS ${objects} ${common}
+        COMMAND ${CROSS_CXX} -static ${objects} ${common} -o ${program} VERBATIM)
+      add_custom_target(${name}_program ALL DEPENDS ${program})
+      add_test(NAME ${name} COMMAND ${QEMU} -cpu max ${program})
+      set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 300)
+    endfunction()
+    cross_test(neon armv8.2-a+dotprod)
+    cross_test(neon_i8mm armv8.2-a+dotprod+i8mm)
   endif()
 endif()
