@@ -75,6 +75,13 @@ bool IsBeingWritten(const std::string& path) {
   return file.get() >= 0 && flock(file.get(), LOCK_EX | LOCK_NB) != 0;
 }
 
+// Looking at a file must not count as its use; only its owner may ask for that.
+int OpenUnused(const std::string& path) {
+  constexpr int kFlags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+  const int fd = open(path.c_str(), kFlags | O_NOATIME);
+  return fd < 0 && errno == EPERM ? open(path.c_str(), kFlags) : fd;
+}
+
 }  // namespace
 
 const char* StateName(CachedWeights::State state) {
@@ -227,7 +234,7 @@ std::vector<CachedWeights> WeightCache::List() const {
     struct stat info;
     const bool is_partial = IsPartialName(name);
     if (!is_partial && !name.ends_with(kSuffix)) continue;
-    const Descriptor file(open(entry.path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    const Descriptor file(OpenUnused(entry.path));
     if (file.get() < 0 || fstat(file.get(), &info) != 0) {
       if (lstat(entry.path.c_str(), &info) != 0) continue;
       entry.state = CachedWeights::State::kDamaged;

@@ -182,6 +182,8 @@ TEST_F(WeightCacheTest, TheOldestUsedMakeRoom) {
     ASSERT_TRUE(Put(cache, paths.back()));
     for (const CachedWeights& file : cache.List()) Age(file, 100);
   }
+  const int64_t last_used = cache.List()[0].last_used_unix_s;
+  EXPECT_EQ(cache.List()[0].last_used_unix_s, last_used) << "looking counted as use";
   EXPECT_TRUE(Has(cache, paths[0]));  // Used again.
   paths.push_back(PutModel(root_ + "/d.gguf"));
   ASSERT_TRUE(Put(cache, paths[3]));
