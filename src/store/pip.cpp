@@ -158,7 +158,10 @@ class Unpacker {
     });
     if (!status) return Error(status.error());
     const std::string report = LastLines(log);
-    if (*status != 0 && (was_full || IsFull(folder_) || report.find("No space") != report.npos)) {
+    // pip says why it fails, unless there was no room for that; what it wrote may be gone again.
+    const bool is_silent = *status > 0 && *status < 128 && report.empty();
+    const bool is_full = was_full || is_silent || report.find("No space") != report.npos;
+    if (*status != 0 && (is_full || IsFull(folder_))) {
       return Error(DiskFull(folder_, std::nullopt));
     }
     if (*status != 0) {
