@@ -47,7 +47,7 @@ fmt:  ## Formats every C++ and Rust file.
 bench:  ## What every kernel reaches of this machine's peak, then the speed of a real model.
 	@tools/setup.sh build
 	@$(call CONFIGURE,release,-DLAMINA_BENCH=ON)
-	@cmake --build build/release -j $(JOBS)
+	@cmake --build build/release -j $(JOBS) --target lamina benchmarks
 	@tools/bench.sh
 
 bench-compare:  ## REV=revision: this tree's speed against that one's, in turn.

@@ -34,6 +34,12 @@ find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(Threads REQUIRED)
 
+# Counters in the libraries alone: kernel units and tests are those of a release build, from the compiler cache.
+option(LAMINA_COVERAGE "Count executed lines of src/ (GCC)" OFF)
+if(LAMINA_COVERAGE)
+  add_link_options(--coverage)
+endif()
+
 # lamina_library(NAME DEPENDS...): the sources of src/NAME (this folder and below), one static library lamina_NAME.
 function(lamina_library name)
   file(GLOB_RECURSE sources RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
@@ -44,6 +50,9 @@ function(lamina_library name)
   endif()
   add_library(lamina_${name} STATIC ${sources})
   target_include_directories(lamina_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
+  if(LAMINA_COVERAGE)
+    target_compile_options(lamina_${name} PRIVATE --coverage -O1)
+  endif()
   foreach(dependency ${ARGN})
     target_link_libraries(lamina_${name} PUBLIC ${dependency})
   endforeach()

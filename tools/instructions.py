@@ -24,7 +24,7 @@ STORED = ROOT / "tests" / "data" / "instructions.json"
 MEASURED = "*SpeedMeter::RunProfiled*"
 SECOND = "*SpeedMeter::Decode*"
 ISA = "avx2"
-N_PROMPT, N_TOKENS = 96, 16
+N_PROMPT, N_TOKENS = 40, 8
 MOST_RISE, STORE_FALL = 0.02, 0.05
 
 
