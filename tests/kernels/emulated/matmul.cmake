@@ -65,11 +65,12 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
       set(${out} ${objects} PARENT_SCOPE)
     endfunction()
 
+    set(checksum ${CMAKE_SOURCE_DIR}/src/base/checksum.cpp)  # what lamina_quant takes from lamina_base
     set(gtest /usr/src/googletest/googletest/src/gtest-all.cc)
     set(gtest_main /usr/src/googletest/googletest/src/gtest_main.cc)
     emulated_units(scalar_units scalar scalar "")
     get_target_property(quant_sources lamina_quant SOURCES)
-    cross_objects(common cross_objects "${scalar_units};${quant_sources};${gtest};${gtest_main}" -march=armv8.2-a)
+    cross_objects(common cross_objects "${scalar_units};${quant_sources};${checksum};${gtest};${gtest_main}" -march=armv8.2-a)
 
     # cross_test(CPU MARCH): isa/CPU.cpp against scalar.
     function(cross_test cpu march)
