@@ -67,10 +67,15 @@ std::string Describe(const engine::Timings& timings, int64_t context) {
   const double rate = TokensPerSecond(timings.n_generated_tokens - 1, timings.decode_ms);
   std::string known;
   if (timings.n_cached_tokens > 0) known = fmt::format(" ({} known)", timings.n_cached_tokens);
+  std::string drafted;
+  if (timings.n_drafted_tokens > 0) {
+    drafted = fmt::format(" ({} of {} drafted ones right)", timings.n_accepted_tokens,
+                          timings.n_drafted_tokens);
+  }
   return fmt::format(
-      "{} tokens at {:.1f} tokens/s; prompt {} tokens{} in {:.0f} ms; context {} of {} ({}%)",
-      timings.n_generated_tokens, rate, timings.n_prompt_tokens, known, timings.prefill_ms, n_used,
-      context, 100 * n_used / context);
+      "{} tokens at {:.1f} tokens/s{}; prompt {} tokens{} in {:.0f} ms; context {} of {} ({}%)",
+      timings.n_generated_tokens, rate, drafted, timings.n_prompt_tokens, known, timings.prefill_ms,
+      n_used, context, 100 * n_used / context);
 }
 
 }  // namespace lamina::cli

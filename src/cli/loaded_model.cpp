@@ -60,15 +60,10 @@ Result<std::unique_ptr<const format::ModelSource>> OpenModel(const std::string& 
   return format::ModelSource::Open(TRY(LibraryOrPaths().Resolve(name)));
 }
 
-Result<LoadedModel> LoadModel(const std::string& name, const ComputeOptions& options) {
-  StatusLine status;
-  status.Show(fmt::format("loading {}", name));
-  const auto start = std::chrono::steady_clock::now();
-  LoadedModel loaded;
-  loaded.source = TRY(OpenModel(name));
-  loaded.tokenizer = TRY(text::Tokenizer::Create(*loaded.source));
-  loaded.pool = std::make_unique<ThreadPool>(options.n_threads > 0 ? options.n_threads
-                                                                   : DefaultThreadCount());
+Result<std::shared_ptr<const model::Model>> LoadWeights(const format::ModelSource& source,
+                                                        ThreadPool& pool,
+                                                        const ComputeOptions& options,
+                                                        StatusLine& status) {
   model::LoadOptions load_options;
   load_options.kv_type = options.kv_type;
   load_options.context = options.context;
@@ -79,14 +74,27 @@ Result<LoadedModel> LoadModel(const std::string& name, const ComputeOptions& opt
     const double part = static_cast<double>(done_bytes) / static_cast<double>(total_bytes);
     status.Show(fmt::format("packing weights {} {:3.0f}%", Bar(part, 24), 100 * part));
   };
-  loaded.model = TRY(model::Model::Load(*loaded.source, *loaded.pool, load_options));
-  loaded.load_ms =
-      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  auto model = TRY(model::Model::Load(source, pool, load_options));
   if (cache && !cache->problem().ok()) {
     status.Clear();
     fmt::print(stderr, "lamina: the packed weights are not kept for the next start: {}\n",
                Printable(cache->problem().message()));
   }
+  return model;
+}
+
+Result<LoadedModel> LoadModel(const std::string& name, const ComputeOptions& options) {
+  StatusLine status;
+  status.Show(fmt::format("loading {}", name));
+  const auto start = std::chrono::steady_clock::now();
+  LoadedModel loaded;
+  loaded.source = TRY(OpenModel(name));
+  loaded.tokenizer = TRY(text::Tokenizer::Create(*loaded.source));
+  loaded.pool = std::make_unique<ThreadPool>(options.n_threads > 0 ? options.n_threads
+                                                                   : DefaultThreadCount());
+  loaded.model = TRY(LoadWeights(*loaded.source, *loaded.pool, options, status));
+  loaded.load_ms =
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   return loaded;
 }
 

@@ -17,6 +17,7 @@
 namespace lamina::cli {
 
 class Options;
+class StatusLine;
 
 /// Options of every verb that computes.
 struct ComputeOptions {
@@ -42,6 +43,12 @@ struct LoadedModel {
   std::shared_ptr<const model::Model> model;
   double load_ms = 0;  ///< From the first byte read to the first step possible.
 };
+
+/// The weights of an open model; `status` shows progress. The options' threads are the pool's.
+Result<std::shared_ptr<const model::Model>> LoadWeights(const format::ModelSource& source,
+                                                        ThreadPool& pool,
+                                                        const ComputeOptions& options,
+                                                        StatusLine& status);
 
 Result<LoadedModel> LoadModel(const std::string& name, const ComputeOptions& options);
 

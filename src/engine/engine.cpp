@@ -7,6 +7,7 @@
 
 #include "engine/request.h"
 #include "engine/sequence_pool.h"
+#include "engine/speculation.h"
 
 namespace lamina::engine {
 namespace {
@@ -19,6 +20,10 @@ using Clock = std::chrono::steady_clock;
 constexpr double kPromptMsBesideAnswers = 50;
 // At least this many, so that slow models' prompts come to an end; also while the speed is unknown.
 constexpr int64_t kLeastPromptRows = 16;
+
+double MillisecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
 
 bool IsUtf8(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
@@ -37,13 +42,14 @@ class EngineImpl : public Engine {
  public:
   EngineImpl(std::shared_ptr<const model::Model> model,
              std::shared_ptr<const text::Tokenizer> tokenizer, ThreadPool& pool,
-             const EngineOptions& options)
+             const EngineOptions& options, std::unique_ptr<Speculator> speculator)
       : model_(std::move(model)),
         tokenizer_(std::move(tokenizer)),
         pool_(pool),
         options_(options),
         n_vocab_(model_->spec().n_vocab),
-        sequences_(*model_, options.max_sequences) {}
+        sequences_(*model_, options.max_sequences),
+        speculator_(std::move(speculator)) {}
 
   ~EngineImpl() override {
     for (const auto& request : active_) request->Finish(FinishReason::kCancelled, {});
@@ -78,6 +84,7 @@ class EngineImpl : public Engine {
     PlanStep();
     if (!step_.empty()) {
       worked = true;
+      Draft();
       Advance(step_);
       const std::lock_guard lock(mutex_);
       step_.clear();
@@ -95,12 +102,21 @@ class EngineImpl : public Engine {
   bool Admit();
   void PlanStep();
   int64_t PromptRowsPerStep() const;
+  void Draft();
+  void ReserveLogits(int64_t n_rows) {
+    if (n_rows <= n_logits_) return;
+    logits_.reset(new float[static_cast<size_t>(n_rows * n_vocab_)]);
+    n_logits_ = n_rows;
+  }
   // A step stops halfway only where nobody wants its outcome.
   bool AllCancelled() const {
     return std::all_of(step_.begin(), step_.end(),
                        [](const Request* request) { return request->cancelled.load(); });
   }
   void Advance(std::span<Request* const> requests);
+  void Recover(std::span<Request* const> requests, size_t first, const Status& error);
+  // Tells the speculator about a step that took ms.
+  void Learn(double ms);
   void End(Request& request, FinishReason reason, const Status& status);
   bool DropFinished();
 
@@ -123,7 +139,13 @@ class EngineImpl : public Engine {
   std::vector<int64_t> n_rows_;   // Per request of step_.
   double ms_per_prompt_row_ = 0;  // In the last step that had enough of them; 0 = unknown.
   std::vector<model::StepPart> parts_;
-  std::vector<float> logits_;
+  std::unique_ptr<float[]> logits_;               // Not touched before it is written.
+  int64_t n_logits_ = 0;                          // Rows of it.
+  const std::unique_ptr<Speculator> speculator_;  // Null = off.
+  std::vector<Turn> turns_;                       // Per request of step_, where all decode.
+  std::vector<std::span<const int32_t>> chosen_;  // Likewise.
+  bool reads_prompt_ = false;                     // Of this step:
+  double draft_ms_ = 0;
 };
 
 Result<> EngineImpl::Check(const std::vector<int32_t>& prompt,
@@ -216,7 +238,9 @@ bool EngineImpl::Admit() {
     }
     if (!*slot) return any;
     (*slot)->sequence->Announce(std::ssize(request->history()));
-    request->Start(*slot, n_vocab_);
+    request->Start(*slot, n_vocab_,
+                   speculator_ ? speculator_->Start(request->MostTokens()) : nullptr);
+    ReserveLogits(speculator_ ? kMaxDraftedRows : 1);
     const std::lock_guard lock(mutex_);
     active_.push_back(std::move(waiting_.front()));
     waiting_.pop_front();
@@ -233,7 +257,7 @@ int64_t EngineImpl::PromptRowsPerStep() const {
   return std::min(options_.prefill_chunk, std::max(kLeastPromptRows, static_cast<int64_t>(n_rows)));
 }
 
-// One row of every answer, then as much of the prompts, oldest first, as a chunk holds.
+// The rows of every answer, then as much of the prompts, oldest first, as a chunk holds.
 void EngineImpl::PlanStep() {
   n_rows_.clear();
   const std::lock_guard lock(mutex_);
@@ -242,7 +266,7 @@ void EngineImpl::PlanStep() {
     // True where the sequence outgrew its rotary factors: its state is gone, all of it is pending.
     request->slot()->sequence->Announce(std::ssize(request->history()));
     const auto n_pending = std::ssize(request->Pending());
-    const int64_t n_rows = request->IsDecoding() ? 1 : std::min<int64_t>(n_pending, n_left);
+    const int64_t n_rows = request->IsDecoding() ? n_pending : std::min<int64_t>(n_pending, n_left);
     if (n_rows == 0) continue;
     if (!request->IsDecoding()) n_left -= n_rows;
     step_.push_back(request.get());
@@ -251,55 +275,97 @@ void EngineImpl::PlanStep() {
   cancel_step_ = AllCancelled();
 }
 
+// Drafts go into steps that only decode: beside a prompt's rows they would wait for them.
+void EngineImpl::Draft() {
+  turns_.clear();
+  draft_ms_ = 0;
+  if (!speculator_) return;
+  reads_prompt_ = !std::all_of(step_.begin(), step_.end(),
+                               [](const Request* request) { return request->IsDecoding(); });
+  if (reads_prompt_) return;
+  for (const Request* request : step_) {
+    turns_.push_back({request->speculation(), request->history(),
+                      static_cast<int>(request->Pending().size()), request->MostDraft()});
+  }
+  const auto start = Clock::now();
+  speculator_->Plan(turns_, &cancel_step_);
+  for (size_t i = 0; i < step_.size(); ++i) {
+    step_[i]->SetDraft(turns_[i].n_draft);
+    n_rows_[i] += turns_[i].n_draft;
+  }
+  draft_ms_ = MillisecondsSince(start);
+}
+
 void EngineImpl::Advance(std::span<Request* const> requests) {
   const size_t first =
       static_cast<size_t>(std::find(step_.begin(), step_.end(), requests.front()) - step_.begin());
   parts_.clear();
   int64_t n_logits = 0, n_step_rows = 0;
   for (size_t i = 0; i < requests.size(); ++i) {
-    const auto pending = requests[i]->Pending();
-    const auto n_rows = static_cast<size_t>(n_rows_[first + i]);
-    const int64_t wants_logits = n_rows == pending.size() ? 1 : 0;
-    parts_.push_back({requests[i]->slot()->sequence.get(), pending.first(n_rows), wants_logits});
+    const auto ids = requests[i]->StepIds(static_cast<size_t>(n_rows_[first + i]));
+    const auto n_unseen = std::ssize(requests[i]->Pending()) + requests[i]->n_draft();
+    const int64_t wants_logits = std::ssize(ids) == n_unseen ? 1 + requests[i]->n_draft() : 0;
+    parts_.push_back({requests[i]->slot()->sequence.get(), ids, wants_logits});
     n_logits += wants_logits;
     n_step_rows += n_rows_[first + i];
   }
-  const auto n_values = static_cast<size_t>(n_logits * n_vocab_);
-  if (logits_.size() < n_values) logits_.resize(n_values);
+  ReserveLogits(n_logits);
 
   const auto start = Clock::now();
-  const auto forward = model_->Forward(pool_, parts_, logits_.data(), &cancel_step_);
-  const double ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-  if (!forward) {
-    // Which request is at fault shows when each runs alone; the others lose nothing.
-    if (requests.size() > 1 && forward.error().code() != Code::kCancelled) {
-      for (size_t i = 0; i < requests.size(); ++i) Advance(requests.subspan(i, 1));
-      return;
-    }
-    for (Request* request : requests) {
-      if (request->cancelled) {
-        End(*request, FinishReason::kCancelled, {});
-      } else {
-        End(*request, FinishReason::kError, forward.error());
-      }
-    }
-    return;
-  }
-  if (n_step_rows >= std::ssize(requests) + kLeastPromptRows - 1) {
+  const auto forward = model_->Forward(pool_, parts_, logits_.get(), &cancel_step_);
+  const double ms = MillisecondsSince(start);
+  if (!forward) return Recover(requests, first, forward.error());
+  float* row = logits_.get();
+  chosen_.clear();
+  const bool learns = speculator_ && requests.size() == step_.size();
+  if (turns_.empty() && n_step_rows >= std::ssize(requests) + kLeastPromptRows - 1) {
     ms_per_prompt_row_ = ms / static_cast<double>(n_step_rows);
   }
-  float* row = logits_.data();
   for (size_t i = 0; i < requests.size(); ++i) {
     Request& request = *requests[i];
-    const bool has_logits = parts_[i].n_logits > 0;
-    request.AddTime(request.n_generated() > 0, ms);
-    if (!has_logits) continue;
+    request.AddTime(request.n_generated() > 0, draft_ms_ + ms);
+    if (parts_[i].n_logits == 0) continue;
     const auto outcome = [&] {
       const model::SamplingTime time(options_.profile);
-      return request.Accept({row, static_cast<size_t>(n_vocab_)});
+      return request.Accept(row, n_vocab_);
     }();
-    row += n_vocab_;
+    row += parts_[i].n_logits * n_vocab_;
+    chosen_.push_back(request.chosen());
     if (outcome) End(request, outcome->reason, outcome->status);
+  }
+  if (learns) Learn(ms);
+}
+
+void EngineImpl::Learn(double ms) {
+  if (!turns_.empty()) return speculator_->ObserveStep(turns_, draft_ms_, ms, chosen_);
+  if (!reads_prompt_) return;
+  int64_t n_rows = 0;
+  for (const int64_t n : n_rows_) n_rows += n;
+  speculator_->ObservePrefill(n_rows, ms);
+}
+
+void EngineImpl::Recover(std::span<Request* const> requests, size_t first, const Status& error) {
+  const bool cancelled = error.code() == Code::kCancelled;
+  if (!cancelled && !turns_.empty()) {
+    // Without their drafts first: those must not cost anybody an answer.
+    for (size_t i = 0; i < requests.size(); ++i) {
+      n_rows_[first + i] -= requests[i]->n_draft();
+      requests[i]->SetDraft(0);
+    }
+    turns_.clear();
+    return Advance(requests);
+  }
+  // Which request is at fault shows when each runs alone; the others lose nothing.
+  if (requests.size() > 1 && !cancelled) {
+    for (size_t i = 0; i < requests.size(); ++i) Advance(requests.subspan(i, 1));
+    return;
+  }
+  for (Request* request : requests) {
+    if (request->cancelled) {
+      End(*request, FinishReason::kCancelled, {});
+    } else {
+      End(*request, FinishReason::kError, error);
+    }
   }
 }
 
@@ -337,7 +403,9 @@ Result<std::unique_ptr<Engine>> Engine::Create(std::shared_ptr<const model::Mode
     return Error(Code::kInvalidArgument, "max_sequences is {}; it must be at least 1",
                  checked.max_sequences);
   }
-  return std::make_unique<EngineImpl>(std::move(model), std::move(tokenizer), pool, checked);
+  auto speculator = TRY(Speculator::Create(checked.speculation, *model, *tokenizer, pool));
+  return std::make_unique<EngineImpl>(std::move(model), std::move(tokenizer), pool, checked,
+                                      std::move(speculator));
 }
 
 }  // namespace lamina::engine

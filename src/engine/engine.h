@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "base/thread_pool.h"
 #include "engine/sampler.h"
+#include "engine/speculation_options.h"
 #include "model/model.h"
 #include "text/tokenizer.h"
 
@@ -35,9 +36,11 @@ const char* FinishReasonName(FinishReason reason);  ///< "stop", "length", "canc
 struct Timings {
   int64_t n_prompt_tokens = 0;     ///< Of them:
   int64_t n_cached_tokens = 0;     ///< taken from an earlier request's state.
-  int64_t n_generated_tokens = 0;  ///< Chosen, an end-of-generation token included.
+  int64_t n_generated_tokens = 0;  ///< Chosen, an end-of-generation token included. Of them:
+  int64_t n_accepted_tokens = 0;   ///< drafted ones.
+  int64_t n_drafted_tokens = 0;    ///< Drafted and checked, right or wrong.
   double prefill_ms = 0;           ///< Wall time of the steps that gave the first token,
-  double decode_ms = 0;            ///< and of those after it.
+  double decode_ms = 0;            ///< and of those after it, drafting included.
 };
 
 /// What a request reports. Calls come from the thread that drives Step(), in order; OnFinish is the
@@ -57,6 +60,8 @@ struct EngineOptions {
   int max_sequences = 16;             ///< Requests that run at once; more wait in order.
   int64_t context = 0;                ///< Most tokens per sequence; 0 = min(4096, the model's).
   model::Profile* profile = nullptr;  ///< Told the time of sampling.
+  /// Drafts are checked in the steps that decode; no text depends on them, only its speed.
+  SpeculationOptions speculation;
 };
 
 using RequestId = uint64_t;

@@ -1,6 +1,7 @@
 // One request on its way from prompt to text.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <optional>
 #include <span>
@@ -8,6 +9,7 @@
 
 #include "engine/engine.h"
 #include "engine/sequence_pool.h"
+#include "engine/speculation.h"
 #include "engine/stop_matcher.h"
 
 namespace lamina::engine {
@@ -18,22 +20,39 @@ class Request {
   Request(RequestId id, std::vector<int32_t> prompt, const GenerateOptions& options,
           TokenSink* sink, const text::Tokenizer& tokenizer, int64_t context);
 
-  /// Tokens whose rows the model has not seen: the rest of the prompt, or the last token chosen.
+  /// Tokens whose rows the model has not seen: the rest of the prompt; the last token chosen, and
+  /// before it those that a wrong draft made the sequence forget.
   std::span<const int32_t> Pending() const;
-  /// Whether the next row continues an answer, rather than a prompt.
-  bool IsDecoding() const { return n_generated() > 0 && Pending().size() == 1; }
+  /// Whether the next rows continue an answer, rather than a prompt.
+  bool IsDecoding() const { return n_generated() > 0 && std::ssize(Pending()) <= kMaxDraftedRows; }
 
-  /// Chooses a token from logits [n_vocab] and passes its text on. The reason to finish, if any.
+  /// Most tokens that a draft may have: the answer must have room for them and one more.
+  int MostDraft() const;
+  /// The next step checks the first n_draft tokens of the speculation's draft; 0 = none.
+  void SetDraft(int n_draft);
+  int n_draft() const { return n_draft_; }
+  /// The next step's n_rows, those of the draft included.
+  std::span<const int32_t> StepIds(size_t n_rows) const;
+
+  /// Chooses the tokens that a step's logits [1 + n_draft(), n_vocab] give: one, and one more for
+  /// each drafted token that is the one chosen, so the draft changes no choice. Passes their text
+  /// on and makes the sequence forget the rest of the draft. The reason to finish, if any.
   struct Outcome {
     FinishReason reason;
     Status status;
   };
-  std::optional<Outcome> Accept(std::span<float> logits);
+  std::optional<Outcome> Accept(float* logits, int64_t n_vocab);
+  /// What the last Accept chose.
+  std::span<const int32_t> chosen() const { return std::span(chosen_).first(n_chosen_); }
 
   /// Passes on held-back text and reports the end. The request is over.
   void Finish(FinishReason reason, const Status& status);
 
-  void Start(SequencePool::Slot* slot, int64_t n_vocab);
+  /// `speculation` may be null.
+  void Start(SequencePool::Slot* slot, int64_t n_vocab, std::unique_ptr<Speculation> speculation);
+  /// Most tokens that prompt and answer can come to.
+  int64_t MostTokens() const;
+  Speculation* speculation() const { return speculation_.get(); }
   SequencePool::Slot* slot() const { return slot_; }
   RequestId id() const { return id_; }
   const std::vector<int32_t>& history() const { return history_; }
@@ -46,6 +65,8 @@ class Request {
   std::atomic<bool> cancelled{false};
 
  private:
+  std::optional<Outcome> Choose(std::span<float> logits);
+
   const RequestId id_;
   std::vector<int32_t> history_;  ///< Prompt and answer.
   const GenerateOptions options_;
@@ -57,6 +78,11 @@ class Request {
   StopMatcher stop_matcher_;
   Timings timings_;
   SequencePool::Slot* slot_ = nullptr;
+  std::unique_ptr<Speculation> speculation_;
+  int n_draft_ = 0;
+  std::vector<int32_t> drafted_ids_;  ///< Pending tokens and the draft, where there is one.
+  std::array<int32_t, kMaxDraftedRows> chosen_;
+  size_t n_chosen_ = 0;
 };
 
 }  // namespace lamina::engine

@@ -51,6 +51,15 @@ class Sequence {
   /// Forgets positions >= n_tokens. Errors: kFailedPrecondition where recurrent state or a window
   /// that moved on makes it impossible; then Clear and prefill again.
   virtual Result<> Truncate(int64_t n_tokens) = 0;
+  /// Remembers the recurrent state of this length, so that Rewind can return to it. The first call
+  /// allocates, where there is recurrent state at all.
+  virtual void Checkpoint() = 0;
+  /// Goes back to the greatest length <= n_tokens that it can (at worst 0) and returns it: any
+  /// within the last 16 rows for keys and values, the checkpoint's for recurrent state.
+  virtual int64_t Rewind(int64_t n_tokens) = 0;
+  /// Positions that may follow as things are: those that the context, and this set of rotary
+  /// factors, leave.
+  virtual int64_t Room() const = 0;
   virtual void Clear() = 0;
   /// Announces the length that the sequence will reach, so that chunks of one prompt use one set of
   /// rotary factors. Returns true where the factors changed: the state was cleared, and the whole

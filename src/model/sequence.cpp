@@ -184,9 +184,7 @@ Result<> SequenceState::Truncate(int64_t n_tokens) {
   }
   if (n_tokens == n_tokens_) return {};
   if (n_tokens == 0) {
-    const bool long_factors = long_factors_;
-    Clear();
-    long_factors_ = long_factors;
+    ClearState();
     return {};
   }
   if (layout_->n_state > 0) {
@@ -194,16 +192,53 @@ Result<> SequenceState::Truncate(int64_t n_tokens) {
                  "the recurrent state of a sequence of {} tokens cannot go back to {}", n_tokens_,
                  n_tokens);
   }
+  if (const int64_t window = MovedWindow(n_tokens); window > 0) {
+    return Error(Code::kFailedPrecondition,
+                 "a sliding window of {} moved on: a sequence of {} tokens cannot go back to {}",
+                 window, n_tokens_, n_tokens);
+  }
+  Shorten(n_tokens);
+  return {};
+}
+
+void SequenceState::Checkpoint() {
+  if (layout_->n_state == 0) return;
+  checkpoint_ = state_;
+  checkpoint_tokens_ = n_tokens_;
+}
+
+int64_t SequenceState::Rewind(int64_t n_tokens) {
+  if (n_tokens >= n_tokens_) return n_tokens_;
+  const bool recurrent = layout_->n_state > 0;
+  const int64_t target = recurrent ? checkpoint_tokens_ : n_tokens;
+  if (target <= 0 || target > n_tokens || MovedWindow(target) > 0) {
+    ClearState();
+    return 0;
+  }
+  Shorten(target);
+  if (recurrent) std::copy(checkpoint_.begin(), checkpoint_.end(), state_.begin());
+  return target;
+}
+
+int64_t SequenceState::Room() const {
+  const int64_t original = layout_->original_context;
+  const bool short_factors = original > 0 && n_tokens_ <= original && !long_factors_;
+  return std::min(layout_->context, short_factors ? original : layout_->context) - n_tokens_;
+}
+
+int64_t SequenceState::MovedWindow(int64_t n_tokens) const {
   for (size_t i = 0; i < layers_.size(); ++i) {
     // The next token sees window - 1 positions before itself.
     const int64_t window = layout_->layers[i].window;
     if (window > 0 &&
         std::max<int64_t>(0, n_tokens + 1 - window) < layers_[i].first_page * kPageTokens) {
-      return Error(Code::kFailedPrecondition,
-                   "a sliding window of {} moved on: a sequence of {} tokens cannot go back to {}",
-                   window, n_tokens_, n_tokens);
+      return window;
     }
   }
+  return 0;
+}
+
+void SequenceState::Shorten(int64_t n_tokens) {
   n_tokens_ = n_tokens;
   const int64_t end_page = (n_tokens + kPageTokens - 1) / kPageTokens;
   for (size_t i = 0; i < layers_.size(); ++i) {
@@ -211,11 +246,14 @@ Result<> SequenceState::Truncate(int64_t n_tokens) {
     Layer& layer = layers_[i];
     while (layer.end_page > end_page) GiveBack(static_cast<int>(i), --layer.end_page);
   }
-  return {};
 }
 
 void SequenceState::RollBack(int64_t n_tokens) {
   if (!dirty_ && Truncate(n_tokens)) return;
+  ClearState();
+}
+
+void SequenceState::ClearState() {
   const bool long_factors = long_factors_;
   Clear();
   long_factors_ = long_factors;
@@ -232,6 +270,7 @@ void SequenceState::Clear() {
   }
   std::fill(state_.begin(), state_.end(), 0.0f);
   n_tokens_ = 0;
+  checkpoint_tokens_ = -1;
   long_factors_ = false;
 }
 
@@ -246,7 +285,7 @@ bool SequenceState::Announce(int64_t n_tokens_total) {
 }
 
 uint64_t SequenceState::bytes() const {
-  uint64_t bytes = state_.size() * sizeof(float);
+  uint64_t bytes = (state_.size() + checkpoint_.size()) * sizeof(float);
   for (size_t i = 0; i < layers_.size(); ++i) {
     const PagePool* pool = layout_->layers[i].pool;
     if (pool == nullptr) continue;

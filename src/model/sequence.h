@@ -55,6 +55,9 @@ class SequenceState final : public Sequence {
 
   int64_t n_tokens() const override { return n_tokens_; }
   Result<> Truncate(int64_t n_tokens) override;
+  void Checkpoint() override;
+  int64_t Rewind(int64_t n_tokens) override;
+  int64_t Room() const override;
   void Clear() override;
   bool Announce(int64_t n_tokens_total) override;
   uint64_t bytes() const override;
@@ -93,6 +96,12 @@ class SequenceState final : public Sequence {
     int64_t first_page = 0;  ///< The first that is not given back.
     int64_t end_page = 0;    ///< One past the last taken.
   };
+  /// The sliding window of `window` positions that moved on too far for n_tokens; 0 = none did.
+  int64_t MovedWindow(int64_t n_tokens) const;
+  /// Forgets keys and values from n_tokens on.
+  void Shorten(int64_t n_tokens);
+  /// As a new sequence, but for the rotary factors.
+  void ClearState();
   void GiveBack(int layer, int64_t page);
   void SetPage(int layer, int64_t page, uint8_t* data);
 
@@ -104,6 +113,8 @@ class SequenceState final : public Sequence {
   bool dirty_ = false;
   std::vector<Layer> layers_;
   std::vector<float> state_;
+  std::vector<float> checkpoint_;   ///< state_ at checkpoint_tokens_.
+  int64_t checkpoint_tokens_ = -1;  ///< -1 = there is none.
 };
 
 }  // namespace lamina::model

@@ -22,7 +22,22 @@ class FakeSequence : public model::Sequence {
     ids.resize(static_cast<size_t>(n));
     return {};
   }
-  void Clear() override { ids.clear(); }
+  void Checkpoint() override { checkpoint = std::ssize(ids); }
+  int64_t Rewind(int64_t n) override {
+    n = std::min(n, std::ssize(ids));
+    // As recurrent state: back to the checkpoint, else to nothing.
+    if (!options_.can_truncate && n < std::ssize(ids)) n = checkpoint <= n ? checkpoint : 0;
+    ids.resize(static_cast<size_t>(n));
+    return n;
+  }
+  int64_t Room() const override {
+    const bool is_short = options_.original_context > 0 && !long_factors;
+    return (is_short ? options_.original_context : options_.max_context) - std::ssize(ids);
+  }
+  void Clear() override {
+    ids.clear();
+    checkpoint = 0;
+  }
   bool Announce(int64_t n_total) override {
     const bool wanted = options_.original_context > 0 && n_total > options_.original_context;
     if (wanted == long_factors) return false;
@@ -34,6 +49,7 @@ class FakeSequence : public model::Sequence {
   uint64_t bytes() const override { return ids.size(); }
 
   std::vector<int32_t> ids;
+  int64_t checkpoint = 0;
   bool long_factors = false;
 
  private:
@@ -46,6 +62,8 @@ class FakeSequence : public model::Sequence {
 FakeModel::FakeModel(const FakeModelOptions& options) : options_(options) {
   spec_.n_vocab = kFakeVocab;
   spec_.max_context = options.max_context;
+  spec_.layers.resize(1);
+  if (!options.can_truncate) spec_.layers[0].mixer = model::Mixer::kShortConv;
 }
 
 int32_t FakeModel::Next(std::span<const int32_t> ids, bool long_factors) {
@@ -78,7 +96,11 @@ Result<> FakeModel::Forward(ThreadPool&, std::span<const model::StepPart> parts,
       sequence.ids.push_back(part.ids[static_cast<size_t>(i)]);
       if (i < first_wanted) continue;
       std::fill(logits, logits + kFakeVocab, 0.0f);
-      logits[Next(sequence.ids, sequence.long_factors)] = 5;
+      const std::span<const int32_t> all = sequence.ids;
+      const size_t n_seen = options_.memory > 0
+                                ? std::min(static_cast<size_t>(options_.memory), all.size())
+                                : all.size();
+      logits[Next(all.last(n_seen), sequence.long_factors)] = 5;
       if (sequence.ids.back() == options_.nan) {
         logits[3] = std::numeric_limits<float>::quiet_NaN();
       }

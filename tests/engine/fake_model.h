@@ -14,10 +14,12 @@ namespace lamina::engine {
 struct FakeModelOptions {
   int64_t max_context = 1000;
   int64_t original_context = 0;  ///< As long-context rotary factors: state differs beyond it.
-  bool can_truncate = true;
+  bool can_truncate = true;      ///< False: as recurrent state.
   int64_t most_sequences = 1000;
   int32_t poison = -1;  ///< A step with this token among its rows fails.
   int32_t nan = -1;     ///< The token after which logits are NaN.
+  int64_t memory = 0;   ///< The next token depends on the last so many only, so texts run in
+                        ///< circles; 0 = on all.
 };
 
 /// Bytes 0..255 are tokens; 256 ends an answer, 257 begins a text.

@@ -1,18 +1,23 @@
 #include <algorithm>
 
+#include "base/file.h"
 #include "cli/json_output.h"
 #include "cli/loaded_model.h"
 #include "cli/machine.h"
 #include "cli/measure.h"
 #include "cli/options.h"
 #include "cli/profile_report.h"
+#include "cli/speculation_flags.h"
 #include "cli/terminal.h"
+#include "cli/text_bench.h"
 #include "cli/verbs.h"
 
 namespace lamina::cli {
 namespace {
 
 constexpr int64_t kMostTokens = 1 << 24;
+constexpr uint64_t kMostTextBytes = 1 << 20;
+constexpr int64_t kTemplateTokens = 256;  // Of a chat template, at most about so many.
 
 double Median(std::vector<double> values) {
   if (values.empty()) return 0;
@@ -34,11 +39,20 @@ class Bench : public Command {
                    "Tokens before the generated ones; default 0");
     options.Number("--batch", &batch_, 1, 64, "Sequences that decode at once; default 1");
     options.Flag("--profile", &with_profile_, "Also where a token's time goes, per operation");
+    options.Text("--text", &text_path_,
+                 "Measure decoding on the answer to this file's text instead, with and without "
+                 "--speculate in turn",
+                 "FILE");
     compute_.Define(options);
+    speculation_.Define(options);
     options.Flag("--json", &json_, "One JSON object");
   }
 
   Result<int> Run(const Context&) override {
+    if (const auto valid = speculation_.Check(); !valid) {
+      return UsageError(valid.error().message());
+    }
+    if (!text_path_.empty()) return MeasureText();
     compute_.context = std::max(n_prompt_ + 2, depth_ + n_tokens_ + 4);
     model::Profile profile;
     if (with_profile_) compute_.profile = &profile;
@@ -103,7 +117,41 @@ class Bench : public Command {
   }
 
  private:
-  std::string model_;
+  // Random tokens repeat nothing and their answers soon run in circles: what speculation is worth
+  // shows on texts alone.
+  Result<int> MeasureText() {
+    const std::string text = TRY(ReadFile(text_path_, kMostTextBytes));
+    compute_.context = static_cast<int64_t>(text.size()) + kTemplateTokens + n_tokens_;
+    const LoadedModel loaded = TRY(LoadModel(model_, compute_));
+    const auto speculation = TRY(speculation_.Load(loaded, compute_));
+    const TextSpeeds speeds =
+        TRY(MeasureTextSpeeds(loaded, text, n_tokens_, n_repetitions_, speculation));
+    if (json_) {
+      Json json;
+      json["model"] = model_;
+      json["isa"] = loaded.model->isa();
+      json["threads"] = loaded.pool->n_threads();
+      json["speculate"] = speculation_.mode();
+      json["prompt_tokens"] = speeds.n_prompt_tokens;
+      json["decode"] = {{"n", speeds.n_tokens},
+                        {"tokens_per_s", speeds.speculating},
+                        {"plain_tokens_per_s", speeds.plain},
+                        {"drafted_tokens", speeds.n_drafted_tokens},
+                        {"accepted_tokens", speeds.n_accepted_tokens}};
+      PrintJson(json);
+      return kDone;
+    }
+    const double plain = Median(speeds.plain), speculating = Median(speeds.speculating);
+    fmt::print(
+        "decode {} tokens after {}: {:.1f} tokens/s without speculation, {:.1f} with {}: "
+        "{:.2f}x; {} of {} drafted tokens right\n",
+        speeds.n_tokens, speeds.n_prompt_tokens, plain, speculating, speculation_.mode(),
+        plain > 0 ? speculating / plain : 0, speeds.n_accepted_tokens, speeds.n_drafted_tokens);
+    return kDone;
+  }
+
+  std::string model_, text_path_;
+  SpeculationFlags speculation_{"off"};
   int64_t n_prompt_ = 512, n_tokens_ = 128, depth_ = 0;
   int n_repetitions_ = 3, batch_ = 1;
   ComputeOptions compute_;

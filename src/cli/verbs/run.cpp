@@ -9,6 +9,7 @@
 #include "cli/options.h"
 #include "cli/prompt.h"
 #include "cli/sampler_fields.h"
+#include "cli/speculation_flags.h"
 #include "cli/standard_input.h"
 #include "cli/terminal.h"
 #include "cli/think_dimmer.h"
@@ -64,6 +65,7 @@ class RunModel : public Command {
     options.Number("-c,--ctx", &compute_.context, 0, std::numeric_limits<int32_t>::max(),
                    "Context in tokens; default: the model's, at most 4096");
     compute_.Define(options);
+    speculation_.Define(options);
     options.Flag("--stats", &stats_, "Speed and context use on stderr at the end");
     options.Flag("--no-history", &no_history_, "Do not keep inputs of the chat for the next one");
     options.Flag("--json", &json_, "One JSON object: text, finish_reason, usage, timings");
@@ -86,6 +88,9 @@ class RunModel : public Command {
     const bool chats = types && IsTerminal(stdout);
     if (types && json_) return UsageError("--json needs a PROMPT, or text on standard input");
     if (types && !chats) fmt::print(stderr, "reading the prompt; Ctrl-D ends it\n");
+    if (const auto valid = speculation_.Check(); !valid) {
+      return UsageError(valid.error().message());
+    }
     std::string input;
     if (!chats) input = TRY(Input());
 
@@ -104,6 +109,7 @@ class RunModel : public Command {
     engine::EngineOptions engine_options;
     engine_options.context = compute_.context;
     engine_options.max_sequences = 1;
+    engine_options.speculation = TRY(speculation_.Load(loaded, compute_));
     const auto engine =
         TRY(engine::Engine::Create(loaded.model, loaded.tokenizer, *loaded.pool, engine_options));
     if (sampler_.dry_multiplier > 0) sampler_.dry_breakers = DryBreakers(*loaded.tokenizer);
@@ -171,8 +177,9 @@ class RunModel : public Command {
         {"decode_ms", timings.decode_ms},
         {"prefill_tokens_per_s",
          TokensPerSecond(timings.n_prompt_tokens - timings.n_cached_tokens, timings.prefill_ms)},
-        {"decode_tokens_per_s",
-         TokensPerSecond(timings.n_generated_tokens - 1, timings.decode_ms)}};
+        {"decode_tokens_per_s", TokensPerSecond(timings.n_generated_tokens - 1, timings.decode_ms)},
+        {"drafted_tokens", timings.n_drafted_tokens},
+        {"accepted_tokens", timings.n_accepted_tokens}};
     json["seed"] = sampler_.seed;
     PrintJson(json);
   }
@@ -189,6 +196,7 @@ class RunModel : public Command {
   std::optional<uint64_t> seed_;
   int64_t max_tokens_ = -1;
   ComputeOptions compute_;
+  SpeculationFlags speculation_{"auto"};
   bool raw_ = false, special_ = false, stats_ = false, no_history_ = false, json_ = false;
 };
 
