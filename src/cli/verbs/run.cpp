@@ -80,6 +80,9 @@ class RunModel : public Command {
         !valid) {
       return UsageError(valid.error().message());
     }
+    if (const auto valid = speculation_.Check(); !valid) {
+      return UsageError(valid.error().message());
+    }
     for (const std::string& text : stop_) {
       if (text.empty()) return UsageError("stop has an empty text");
     }
@@ -88,9 +91,6 @@ class RunModel : public Command {
     const bool chats = types && IsTerminal(stdout);
     if (types && json_) return UsageError("--json needs a PROMPT, or text on standard input");
     if (types && !chats) fmt::print(stderr, "reading the prompt; Ctrl-D ends it\n");
-    if (const auto valid = speculation_.Check(); !valid) {
-      return UsageError(valid.error().message());
-    }
     std::string input;
     if (!chats) input = TRY(Input());
 
