@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <deque>
 #include <vector>
 
 #include "kernels/dispatch.h"
@@ -24,10 +25,14 @@ constexpr int kTokens = 16;  // Timed together: as an answer is, with what distu
 constexpr double kProbeSeconds = 0.3;
 constexpr int kLeastPasses = 3;
 
-constexpr int kPhasesPerLayer = 6;  // Barriers of a layer, as in model/.
-// Norms, rotary embedding, attention over a short context, activation: no weights, but work.
-// Fitted to SmolLM2-135M and Gemma-3-270M.
-constexpr double kLayerSeconds = 45e-6;
+// A layer as in model/, of a usual shape: the phases between its barriers, and the share of its
+// weights that those before each have read.
+enum Phase { kQkv, kRotate, kAttention, kOutput, kGateUp, kDown, kNumPhases };
+constexpr double kSharesBefore[kNumPhases + 1] = {0, 0.17, 0.17, 0.17, 0.28, 0.77, 1};
+constexpr int kHeadWidth = 64;
+constexpr int64_t kFfnFactor = 3;  // Width of the feed-forward network to that of the model.
+constexpr int kPageTokens = 64;
+constexpr int64_t kSeen = 32;  // Positions: an answer's beginning.
 
 double Seconds(Clock::time_point since) {
   return std::chrono::duration<double>(Clock::now() - since).count();
@@ -89,10 +94,10 @@ class Products {
   int64_t n_panels() const { return n_panels_; }
   int64_t n_weights() const { return n_panels_ * quant::kPanelRows * n_cols_; }
 
-  // One thread's part of the product with the panels of `phase` of `n_phases`.
-  void Multiply(int thread, int64_t phase, int64_t n_phases) const {
-    const int64_t begin = n_panels_ * phase / n_phases;
-    const int64_t n = n_panels_ * (phase + 1) / n_phases - begin;
+  // One thread's part of the product with the panels from a share `from` of all on, to `to`.
+  void Multiply(int thread, double from = 0, double to = 1) const {
+    const auto begin = static_cast<int64_t>(from * static_cast<double>(n_panels_));
+    const int64_t n = static_cast<int64_t>(to * static_cast<double>(n_panels_)) - begin;
     if (n == 0) return;
     tensor::Matrix matrix;
     matrix.type = type_;
@@ -113,6 +118,85 @@ class Products {
   int64_t n_cols_, panel_bytes_, n_panels_, scratch_bytes_;
   Memory weights_, inputs_, scratch_, results_;
   tensor::Inputs input_;
+};
+
+// What one thread does in a layer besides products: residual sums, norms and roundings for itself,
+// as in any step of few rows; rotation and attention of its heads over a short context; activation
+// and rounding of its part of the network.
+class ThreadRest {
+ public:
+  ThreadRest(const kernels::Table& table, int64_t d_model, int n_threads)
+      : table_(table),
+        d_(d_model),
+        n_own_heads_(static_cast<int>((d_model / kHeadWidth + n_threads - 1) / n_threads)),
+        n_own_ffn_((kFfnFactor * d_model / n_threads + 31) / 32 * 32),
+        floats_(4 * kNumBuffers * width()),
+        blocks_(tensor::QuantizedBytes(width(), 1)),
+        pages_(2 * kPageTokens * kernels::KvRowBytes(kernels::KvType::kF16, kHeadWidth)),
+        scratch_(kernels::AttentionScratchBytes(1, n_own_heads_, kHeadWidth, kHeadWidth)) {
+    if (!valid()) return;
+    std::fill_n(buffer(0), kNumBuffers * width(), 1.0f);
+    k_page_ = pages_.data();
+    v_page_ = pages_.data() + kPageTokens * kernels::KvRowBytes(kernels::KvType::kF16, kHeadWidth);
+  }
+  bool valid() const {
+    return floats_.data() && blocks_.data() && pages_.data() && scratch_.data();
+  }
+
+  void Before(Phase phase) const {
+    const kernels::VectorKernels& v = table_.vector;
+    if (phase == kQkv || phase == kGateUp) {
+      v.add(buffer(0), buffer(1), d_, buffer(2));
+      v.rms_norm(buffer(2), buffer(3), 1e-5f, d_, buffer(2));
+      Round(d_);
+    } else if (phase == kRotate) {
+      for (int head = 0; head < n_own_heads_; ++head) {
+        v.rope(buffer(2), buffer(0), buffer(1), kHeadWidth, false);
+      }
+      v.store_key(buffer(0), kernels::KvType::kF16, kHeadWidth, pages_.data(), kSeen - 1);
+    } else if (phase == kAttention) {
+      Attend();
+      Round(int64_t{n_own_heads_} * kHeadWidth);
+    }
+  }
+  void After(Phase phase) const {
+    if (phase != kGateUp) return;
+    table_.vector.silu_mul(buffer(0), buffer(1), n_own_ffn_, buffer(2));
+    Round(n_own_ffn_);
+  }
+
+ private:
+  static constexpr int kNumBuffers = 4;
+  int64_t width() const { return std::max(kFfnFactor * d_, int64_t{n_own_heads_} * kHeadWidth); }
+  float* buffer(int i) const { return reinterpret_cast<float*>(floats_.data()) + i * width(); }
+  void Round(int64_t n) const {
+    tensor::QuantizeRow(table_, buffer(2),
+                        {reinterpret_cast<kernels::ActBlock*>(blocks_.data()), n, 1}, 0);
+  }
+  void Attend() const {
+    kernels::AttentionArgs args{};
+    args.q = buffer(0);
+    args.q_stride = args.out_stride = args.d_head = args.d_value = kHeadWidth;
+    args.n_tokens = 1;
+    args.n_group = n_own_heads_;
+    args.kv_type = kernels::KvType::kF16;
+    args.page_tokens = kPageTokens;
+    args.k_pages = &k_page_;
+    args.v_pages = &v_page_;
+    args.position = kSeen - 1;
+    args.scale = 0.1f;
+    args.out = buffer(2);
+    args.scratch = scratch_.data();
+    table_.attention(args);
+  }
+
+  const kernels::Table& table_;
+  const int64_t d_;
+  const int n_own_heads_;
+  const int64_t n_own_ffn_;
+  Memory floats_, blocks_, pages_, scratch_;
+  const void* k_page_ = nullptr;
+  const void* v_page_ = nullptr;
 };
 
 Status NoMemory() { return {Code::kResourceExhausted, "no memory to measure the kernels in"}; }
@@ -139,7 +223,7 @@ Result<double> MeasureInt8Gops(const kernels::Table& table, ThreadPool& pool) {
                           kPrefillRows);
   if (!products.valid()) return Error(NoMemory());
   const double seconds =
-      BestSeconds([&] { pool.Run([&](int thread) { products.Multiply(thread, 0, 1); }); });
+      BestSeconds([&] { pool.Run([&](int thread) { products.Multiply(thread); }); });
   return 2.0 * kPrefillRows * static_cast<double>(products.n_weights()) / seconds / 1e9;
 }
 
@@ -154,21 +238,33 @@ Result<double> PredictTokensPerSecond(const kernels::Table& table, ThreadPool& p
       static_cast<double>(shape.head_bytes) / static_cast<double>(head_bytes);
   const Products layers(table, pool, shape.layer_type, one_layer * n_measured, n_cols, 1);
   const Products head(table, pool, shape.head_type, head_bytes, n_cols, 1);
+  std::deque<ThreadRest> rests;
+  for (int t = 0; t < pool.n_threads(); ++t) {
+    rests.emplace_back(table, shape.d_model, pool.n_threads());
+    if (!rests.back().valid()) return Error(NoMemory());
+  }
   if (!layers.valid() || !head.valid()) return Error(NoMemory());
 
-  const int64_t n_phases = int64_t{kPhasesPerLayer} * n_measured;
   double head_seconds = 0, best = 1e9;
   BestSeconds([&] {
     double head_total = 0;
     const auto start = Clock::now();
     for (int token = 0; token < kTokens; ++token) {
       pool.Run([&](int thread) {
-        for (int64_t phase = 0; phase < n_phases; ++phase) {
-          layers.Multiply(thread, phase, n_phases);
-          pool.Barrier(thread);
+        const ThreadRest& rest = rests[static_cast<size_t>(thread)];
+        for (int layer = 0; layer < n_measured; ++layer) {
+          for (int p = 0; p < kNumPhases; ++p) {
+            const auto phase = static_cast<Phase>(p);
+            rest.Before(phase);
+            layers.Multiply(thread, (layer + kSharesBefore[p]) / n_measured,
+                            (layer + kSharesBefore[p + 1]) / n_measured);
+            rest.After(phase);
+            pool.Barrier(thread);
+          }
         }
         const auto head_start = Clock::now();
-        head.Multiply(thread, 0, 1);
+        rest.Before(kQkv);
+        head.Multiply(thread);
         pool.Barrier(thread);
         if (thread == 0) head_total += Seconds(head_start);
       });
@@ -178,8 +274,7 @@ Result<double> PredictTokensPerSecond(const kernels::Table& table, ThreadPool& p
     best = seconds;
     head_seconds = head_total / kTokens;
   });
-  const double layer_seconds =
-      std::max(best / kTokens - head_seconds, 0.0) / n_measured + kLayerSeconds;
+  const double layer_seconds = std::max(best / kTokens - head_seconds, 0.0) / n_measured;
   return 1 / (layer_seconds * shape.n_layers + head_seconds * head_factor);
 }
 

@@ -24,8 +24,9 @@ struct DecodeShape {
 };
 
 /// Decoded tokens per second of a model of this shape: the kernels that decode go through as many
-/// bytes of zeros in as many phases, with the same barriers; to that comes what a layer costs
-/// besides. Of a large model some layers are measured and the rest is added.
+/// bytes of zeros in the same phases, with the barriers and with what a layer of a usual shape does
+/// besides (norms, rounding, attention over a short context). Of a large model some layers are
+/// measured and the rest is added.
 /// Errors: kResourceExhausted.
 Result<double> PredictTokensPerSecond(const kernels::Table& table, ThreadPool& pool,
                                       const DecodeShape& shape);
