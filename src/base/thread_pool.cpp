@@ -18,8 +18,8 @@ namespace {
 // A barrier is crossed within a microsecond where every thread has a core to itself; waiting so
 // long spins. Beside other busy processes a thread loses its core for a scheduler's slice, some
 // milliseconds, and who waits for it spins on for a while: had it slept, the scheduler would soon
-// put both threads on its free core. Nothing yields: Linux takes a whole slice off a thread that
-// does (6.18, kernel/sched/fair.c), and decoding beside one busy process fell to a quarter.
+// put both threads on its free core. Nothing yields: threads that did, on Linux 6.18,
+// kept a quarter of their decoding speed beside one busy process.
 constexpr int kQuickSpins = 200;
 constexpr int kSpinsPerClock = 50;
 constexpr int64_t kLongSpinNs = 300'000;

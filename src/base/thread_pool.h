@@ -12,9 +12,9 @@
 namespace lamina {
 
 /// Threads for one engine, passed explicitly; there is no global pool. The calling thread is
-/// thread 0, so a pool of one starts nothing. Waiting spins briefly, then yields, then sleeps in
-/// the kernel, so an idle pool uses no CPU and a bystander is not starved. Denormals are flushed
-/// to zero on the pool's own threads and, during Run, on the caller's.
+/// thread 0, so a pool of one starts nothing. Waiting spins briefly, then sleeps in the kernel, so
+/// an idle pool uses no CPU and a bystander is not starved. Denormals are flushed to zero on the
+/// pool's own threads and, during Run, on the caller's.
 class ThreadPool {
  public:
   /// n_threads >= 1; see DefaultThreadCount().
