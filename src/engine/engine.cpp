@@ -21,6 +21,10 @@ constexpr double kPromptMsBesideAnswers = 50;
 // At least this many, so that slow models' prompts come to an end; also while the speed is unknown.
 constexpr int64_t kLeastPromptRows = 16;
 
+// Rows of logits that a request's drafts may fill: memory beside weights and KV stays in bounds
+// with a vocabulary of 262,144, where a row is 1 MiB.
+constexpr int64_t kMostDraftedLogitBytes = 4 << 20;
+
 double MillisecondsSince(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
@@ -240,7 +244,7 @@ bool EngineImpl::Admit() {
     (*slot)->sequence->Announce(std::ssize(request->history()));
     request->Start(*slot, n_vocab_,
                    speculator_ ? speculator_->Start(request->MostTokens()) : nullptr);
-    ReserveLogits(speculator_ ? kMaxDraftedRows : 1);
+    ReserveLogits(speculator_ ? kMaxDraftedRows : 1);  // Untouched, most of them cost nothing.
     const std::lock_guard lock(mutex_);
     active_.push_back(std::move(waiting_.front()));
     waiting_.pop_front();
@@ -283,9 +287,13 @@ void EngineImpl::Draft() {
   reads_prompt_ = !std::all_of(step_.begin(), step_.end(),
                                [](const Request* request) { return request->IsDecoding(); });
   if (reads_prompt_) return;
+  const int64_t row_bytes = n_vocab_ * static_cast<int64_t>(sizeof(float));
+  const auto most =
+      static_cast<int>(std::clamp<int64_t>(kMostDraftedLogitBytes / row_bytes - 1, 1, kMaxDraft));
   for (const Request* request : step_) {
     turns_.push_back({request->speculation(), request->history(),
-                      static_cast<int>(request->Pending().size()), request->MostDraft()});
+                      static_cast<int>(request->Pending().size()),
+                      std::min(request->MostDraft(), most)});
   }
   const auto start = Clock::now();
   speculator_->Plan(turns_, &cancel_step_);

@@ -124,7 +124,7 @@ def test_bash_completion_completes(lamina, tmp_path):
         return done.stdout.split()
 
     assert complete("lamina to") == ["tokenize"]
-    assert complete("lamina bench --d") == ["--depth"]
+    assert complete("lamina bench --de") == ["--depth"]
     assert complete("lamina help de") == ["detokenize"]
     assert complete("lamina completion z") == ["zsh"]
     assert complete("lamina cache pr") == ["prune"]
