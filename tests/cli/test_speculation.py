@@ -26,9 +26,14 @@ def test_the_answer_is_the_same_and_drafts_are_counted(lamina, smollm2, sampling
 
 @needs_bridge
 def test_a_copy_is_drafted(lamina, smollm2):
-    # Whether drafts pay is measured while others may be using the machine: one of a few times is enough.
-    args = ("run", smollm2, PROMPT, "-n", 60, "--temperature", 0)
-    assert any(lamina.json(*args)["timings"]["accepted_tokens"] > 0 for _ in range(5))
+    # Whether drafts pay is measured: long enough to be seen on a busy machine too.
+    prompt = (
+        f"{PROMPT} Larger boats must call the office by radio before they enter, and wait outside the breakwater until a "
+        "berth is free. Fresh water is sold at the fuel dock. Rubbish goes into the grey bins behind the office, and never "
+        "into the sea. The gate of the east quay is closed at ten in the evening."
+    )
+    args = ("run", smollm2, prompt, "-n", 150, "--temperature", 0)
+    assert any(lamina.json(*args)["timings"]["accepted_tokens"] > 0 for _ in range(3))
 
 
 def test_the_setting_comes_from_the_environment_too(lamina, smollm2):
