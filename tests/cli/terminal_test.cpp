@@ -12,7 +12,8 @@ TEST(Printable, WritesControlCharactersOut) {
 }
 
 TEST(Printable, KeepsText) {
-  for (const char* text : {"", "two\nlines\tand", "caf\xc3\xa9 \xc2\xa0 \xe6\xbc\xa2", "\xff\xc2"}) {
+  for (const char* text :
+       {"", "two\nlines\tand", "caf\xc3\xa9 \xc2\xa0 \xe6\xbc\xa2", "\xff\xc2"}) {
     EXPECT_EQ(Printable(text), text);
   }
 }
