@@ -91,6 +91,7 @@ Result<DecodeSpeed> SpeedMeter::Decode(int64_t n_tokens, int64_t depth, int n_se
   if (profile_ != nullptr) profile_->Clear();
   for (int i = 0; i < n_repetitions; ++i) {
     std::vector<std::vector<int32_t>> prompts;
+    prompts.reserve(static_cast<size_t>(n_sequences));
     for (int j = 0; j < n_sequences; ++j) prompts.push_back(RandomIds(depth));
     // The depth first, so that all sequences then begin their answers in the same step.
     if (depth > 0) TRY(Run(prompts, 1));

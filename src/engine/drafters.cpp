@@ -6,12 +6,12 @@
 namespace lamina::engine {
 
 std::span<const DrafterKind> DrafterKinds() {
-  static const DrafterKind kKinds[] = {
+  static const DrafterKind kinds[] = {
       {"ngram", false, LookupPriors(), MakeNgramDrafter},
       {"suffix", false, LookupPriors(), MakeSuffixDrafter},
       {"draft", true, DraftModelPriors(), MakeDraftModelDrafter},
   };
-  return kKinds;
+  return kinds;
 }
 
 }  // namespace lamina::engine

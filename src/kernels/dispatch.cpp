@@ -21,8 +21,8 @@ std::vector<const Table*> TablesFor([[maybe_unused]] const Cpu& cpu) {
 }
 
 std::span<const Table* const> Available() {
-  static const std::vector<const Table*> kAvailable = TablesFor(DetectCpu());
-  return kAvailable;
+  static const std::vector<const Table*> available = TablesFor(DetectCpu());
+  return available;
 }
 
 Result<const Table*> Select(std::string_view isa) {

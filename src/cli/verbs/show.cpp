@@ -26,6 +26,7 @@ std::vector<TypeShare> QuantizationMix(const format::ModelSource& source) {
     share.bytes += tensor.data.size();
   }
   std::vector<TypeShare> shares;
+  shares.reserve(by_name.size());
   for (auto& [name, share] : by_name) shares.push_back(std::move(share));
   std::sort(shares.begin(), shares.end(),
             [](const TypeShare& a, const TypeShare& b) { return a.bytes > b.bytes; });

@@ -37,7 +37,7 @@ class NgramDrafter : public Drafter {
       }
       for (int i = 0; i < limits.most; ++i) {
         // Past the text's end the draft repeats itself, as a text in a loop does.
-        const auto from = static_cast<size_t>(end + i);
+        const auto from = static_cast<size_t>(end) + static_cast<size_t>(i);
         const int32_t token =
             from < history.size() ? history[from] : draft->tokens[from - history.size()];
         draft->Add(token, LookupClass(matched + i, 1.0));

@@ -70,7 +70,8 @@ Result<int64_t> AdjustedWidth(const Fields& fields, int64_t d_ff) {
   }
   const double factor = TRY(fields.FloatOr({"", "block_ffn_dim_multiplier"}, 1.0, 1e-3, 1e3));
   const int64_t multiple = TRY(fields.IntOr({"", "block_multiple_of"}, 256, {1, 1 << 20}));
-  const auto width = static_cast<int64_t>(factor * static_cast<double>(2 * d_ff / 3));
+  const int64_t two_thirds = 2 * d_ff / 3;  // Rounded down, as the reference does first.
+  const auto width = static_cast<int64_t>(factor * static_cast<double>(two_thirds));
   return (width + multiple - 1) / multiple * multiple;
 }
 

@@ -31,6 +31,7 @@ Result<std::vector<float>> TensorDivisors(const format::Tensor& tensor, int n_ro
   const auto floats = TensorValues(tensor);
   // 1e30 in f32 is a little above 1e30.
   std::vector<double> values;
+  values.reserve(floats.size());
   for (float value : floats) values.push_back(std::min<double>(value, 1e30));
   return Divisors(values, n_rot, "tensor " + tensor.name);
 }
